@@ -1,0 +1,42 @@
+"""One row per primitive: how PyTorch spells it. The rows themselves are in `ops.py`, one table.
+
+A row says the layer as a module (`nn.Conv2d(...)`, for fields and `nn.Sequential`) and, where that reads better in
+a `forward`, as a call (`F.relu(x)`). Arguments are printed through `Layer.show`, which writes a traced number as the
+expression over the class's own parameters and everything else as a literal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from archdsl.ops.op import Attrs, Shape, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One application of a primitive, as a row sees it: attributes, per-sample shapes, and a printer of values."""
+
+    attrs: Attrs
+    inputs: tuple[Shape, ...]
+    outputs: tuple[Shape, ...]
+    show: Callable[[Value], str]
+    body: str = ""  # for a primitive that wraps a layer: that layer's constructor
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How PyTorch spells one primitive.
+
+    module: the constructor call, or None for a primitive that is only ever a call in `forward`.
+    call: the expression on the input expressions (`F.relu(x)`), or None where the module's own call is meant
+        (`self.conv1(x)`). A row with both prefers `call` in a forward and `module` in a Sequential.
+    prepare: a statement for the start of the network's own forward, given the expression of its first input
+        (drop-path draws one column for the whole network there).
+    helpers: names of helper classes or functions from `helpers.py` that the text needs.
+    """
+
+    module: Callable[[Layer], str] | None = None
+    call: Callable[[Layer, tuple[str, ...]], str] | None = None
+    prepare: Callable[[Layer, str], str] | None = None
+    helpers: Callable[[Layer], tuple[str, ...]] = lambda layer: ()

@@ -1,0 +1,184 @@
+"""Exact numbers that remember how they were made.
+
+A block's body is evaluated once per distinct call. Every number in it carries, beside its exact value, the expression
+over the block's own parameters and input sizes that produced it, so that the generated class can say `4 * width`
+where the value is 64. An expression is dropped (the number becomes a plain constant) wherever Python's arithmetic
+would not give back the exact value; code generation then falls back to the constant.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Union
+
+Number = Union[int, Fraction]
+# A leaf is a parameter name (str) or a number; an inner node is (operator, operand, ...).
+Expr = Union[str, int, Fraction, tuple]  # pyright: ignore[reportMissingTypeArgument]
+
+
+def exact(value: Number) -> Number:
+    """The value as an int where it is whole."""
+    return value.numerator if value.denominator == 1 else value
+
+
+class Scalar:
+    """An exact number with its expression; `expr` is None for a constant. Compares and hashes by value."""
+
+    __slots__ = ("expr", "value")
+
+    def __init__(self, value: Number, expr: Expr | None = None) -> None:
+        self.value = exact(value)
+        self.expr = expr
+
+    @property
+    def is_whole(self) -> bool:
+        return isinstance(self.value, int)
+
+    @property
+    def term(self) -> Expr:
+        """The expression, or the value itself for a constant."""
+        return self.value if self.expr is None else self.expr
+
+    def __add__(self, other: Operand) -> Scalar:
+        return _binary("+", self, other, value_of(self) + value_of(other))
+
+    def __sub__(self, other: Operand) -> Scalar:
+        return _binary("-", self, other, value_of(self) - value_of(other))
+
+    def __mul__(self, other: Operand) -> Scalar:
+        return _binary("*", self, other, value_of(self) * value_of(other))
+
+    def __truediv__(self, other: Operand) -> Scalar:
+        return _binary("/", self, other, Fraction(value_of(self)) / value_of(other))
+
+    def __floordiv__(self, other: Operand) -> Scalar:
+        return _binary("//", self, other, value_of(self) // value_of(other))
+
+    def __mod__(self, other: Operand) -> Scalar:
+        return _binary("%", self, other, value_of(self) % value_of(other))
+
+    def __radd__(self, other: Operand) -> Scalar:
+        return _binary("+", other, self, value_of(other) + value_of(self))
+
+    def __rsub__(self, other: Operand) -> Scalar:
+        return _binary("-", other, self, value_of(other) - value_of(self))
+
+    def __rmul__(self, other: Operand) -> Scalar:
+        return _binary("*", other, self, value_of(other) * value_of(self))
+
+    def __rfloordiv__(self, other: Operand) -> Scalar:
+        return _binary("//", other, self, value_of(other) // value_of(self))
+
+    def __neg__(self) -> Scalar:
+        return Scalar(-self.value, None if self.expr is None else ("neg", self.expr))
+
+    def __int__(self) -> int:
+        return int(self.value)
+
+    def __index__(self) -> int:
+        if not isinstance(self.value, int):
+            raise TypeError("not a whole number")
+        return self.value
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, (int, Fraction, Scalar)) and self.value == value_of(other)
+
+    def __lt__(self, other: Operand) -> bool:
+        return self.value < value_of(other)
+
+    def __le__(self, other: Operand) -> bool:
+        return self.value <= value_of(other)
+
+    def __gt__(self, other: Operand) -> bool:
+        return self.value > value_of(other)
+
+    def __ge__(self, other: Operand) -> bool:
+        return self.value >= value_of(other)
+
+    def __hash__(self) -> int:
+        return hash(self.value)
+
+    def __repr__(self) -> str:
+        return f"Scalar({self.value}, {self.expr!r})"
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+Operand = Union[int, Fraction, Scalar]
+
+
+def value_of(operand: Operand) -> Number:
+    """The exact value of a number, traced or not."""
+    return operand.value if isinstance(operand, Scalar) else operand
+
+
+def term_of(operand: Operand) -> Expr:
+    """The expression of a number; its value where it has none."""
+    return operand.term if isinstance(operand, Scalar) else operand
+
+
+def _binary(operator: str, left: Operand, right: Operand, value: Number) -> Scalar:
+    if not _is_traced(left) and not _is_traced(right):
+        return Scalar(value)
+    return Scalar(value, _simplified(operator, left, right, exact(value)))
+
+
+def _is_traced(operand: Operand) -> bool:
+    return isinstance(operand, Scalar) and operand.expr is not None
+
+
+def _simplified(operator: str, left: Operand, right: Operand, value: Number) -> Expr | None:
+    """The expression of an operation, without neutral elements; None where Python's own would not be exact."""
+    a, b = term_of(left), term_of(right)
+    whole = all(isinstance(value_of(x), int) for x in (left, right))
+    if isinstance(value, int) and not whole:
+        return None  # 6/4 * 2 is 3 here and 3.0 there
+    if operator == "/" and whole and isinstance(value, int):
+        operator = "//"
+    if (operator in ("+", "-") and b == 0) or (operator in ("*", "/", "//") and b == 1):
+        return a
+    if (operator == "+" and a == 0) or (operator == "*" and a == 1):
+        return b
+    return (operator, a, b)
+
+
+def substitute(expr: Expr, bindings: dict[str, Expr]) -> Expr:
+    """`expr` with its parameter names replaced."""
+    if isinstance(expr, str):
+        return bindings.get(expr, expr)
+    if isinstance(expr, tuple):
+        return (expr[0], *(substitute(part, bindings) for part in expr[1:]))
+    return expr
+
+
+def evaluate(expr: Expr, bindings: dict[str, Number]) -> Number:
+    """The value of `expr` where its parameters have the values in `bindings`.
+
+    Raises KeyError for a parameter without a value.
+    """
+    if isinstance(expr, str):
+        return bindings[expr]
+    if not isinstance(expr, tuple):
+        return expr
+    operands = [evaluate(part, bindings) for part in expr[1:]]
+    return exact(_OPERATORS[expr[0]](*operands))
+
+
+_OPERATORS = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: Fraction(a) / b,
+    "//": lambda a, b: a // b,
+    "%": lambda a, b: a % b,
+    "neg": lambda a: -a,
+    "max": max,
+    "min": min,
+}

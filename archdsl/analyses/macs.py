@@ -1,0 +1,53 @@
+"""Multiply-accumulates of convolutions, linear maps and matrix products, for one sample.
+
+Norms, activations, pooling, additions and biases are not counted, which is the convention of the papers and of torch's
+`FlopCounterMode` (whose FLOPs are twice this).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from archdsl.analyses.params import family
+from archdsl.analyses.walk import Application, total
+from archdsl.ir.graph import Graph
+
+
+@dataclass(frozen=True, slots=True)
+class Macs:
+    """Multiply-accumulates by kind; `other` are matrix products without weights (attention)."""
+
+    conv: int = 0
+    linear: int = 0
+    other: int = 0
+
+    @property
+    def total(self) -> int:
+        """All multiply-accumulates."""
+        return self.conv + self.linear + self.other
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations: one multiplication and one addition each."""
+        return 2 * self.total
+
+    def __add__(self, more: Macs) -> Macs:
+        return Macs(*(getattr(self, f.name) + getattr(more, f.name) for f in fields(self)))
+
+    def __mul__(self, times: int) -> Macs:
+        return Macs(*(getattr(self, f.name) * times for f in fields(self)))
+
+
+def macs(graph: Graph) -> Macs:
+    """The multiply-accumulates of a graph for one sample."""
+    return total(graph, "macs", Macs(), _own)
+
+
+def _own(application: Application) -> Macs:
+    op = application.op
+    if op is None:
+        return Macs()
+    kind = family(op)
+    return Macs(
+        **{kind if kind in ("conv", "linear") else "other": int(op.macs(application.inputs, application.attrs))}
+    )

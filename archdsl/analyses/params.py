@@ -1,0 +1,81 @@
+"""Exact parameter counts by kind. Running averages are buffers, not parameters; shared weights count once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from archdsl.analyses.walk import Application, numel, total, weights
+from archdsl.ir.graph import Extern, Graph
+from archdsl.ops.op import Op, Weight
+
+CONVOLUTIONS = ("conv", "depthwise", "separable")
+NORMS = ("bn", "ln", "gn", "batch_norm", "layer_norm", "group_norm", "instance_norm")
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    """How many numbers are learned, by kind. `frozen` is the part of the sum that no gradient reaches."""
+
+    conv_weight: int = 0
+    conv_bias: int = 0
+    norm: int = 0
+    linear_weight: int = 0
+    linear_bias: int = 0
+    other: int = 0
+    frozen: int = 0
+
+    @property
+    def total(self) -> int:
+        """All parameters, as torch's `sum(p.numel() for p in module.parameters())` counts them."""
+        return sum(self.by_kind().values())
+
+    @property
+    def trainable(self) -> int:
+        """Those that training changes."""
+        return self.total - self.frozen
+
+    def by_kind(self) -> dict[str, int]:
+        """The counts that add up to `total`."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "frozen"}
+
+    def __add__(self, other: Params) -> Params:
+        return Params(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    def __mul__(self, times: int) -> Params:
+        return Params(*(getattr(self, f.name) * times for f in fields(self)))
+
+
+def params(graph: Graph) -> Params:
+    """The parameters of a graph, by kind."""
+    return total(graph, "params", Params(), _own, weights_only=True)
+
+
+def family(op: Op) -> str:
+    """`conv`, `linear`, `norm` or `other`: under which heading a primitive's weights are counted."""
+    if op.name.startswith(CONVOLUTIONS):
+        return "conv"
+    if op.name in NORMS:
+        return "norm"
+    return "linear" if op.name == "linear" else "other"
+
+
+def _own(application: Application) -> Params:
+    if isinstance(application.what, Extern):
+        return Params(other=application.what.params)
+    result = Params()
+    for weight in weights(application):
+        result += _of_weight(application, weight)
+    return result
+
+
+def _of_weight(application: Application, weight: Weight) -> Params:
+    count = numel(weight)
+    frozen = 0 if weight.trainable else count
+    return Params(**{_kind(application, weight): count}, frozen=frozen)
+
+
+def _kind(application: Application, weight: Weight) -> str:
+    kind = family(application.op) if application.op else "other"
+    if kind in ("norm", "other"):
+        return kind
+    return f"{kind}_bias" if weight.name.endswith("bias") else f"{kind}_weight"

@@ -1,0 +1,184 @@
+"""The flat view of one graph: every application of a primitive, block or extern in its own text, with its counts.
+
+Chains, branches and wrapped layers are opened; blocks are not, since each `Graph` is analysed once and multiplied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol, TypeVar, cast
+
+from archdsl.ir.graph import Branches, Call, Chain, Extern, Graph, Node, Prim, Wire, all_graphs
+from archdsl.ops.op import Attrs, Op, Value, Weight
+from archdsl.scalar import Scalar
+
+Sizes = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """One layer as it stands in the text.
+
+    inputs, outputs: shapes per sample; count: how often it runs; copies: how many sets of weights it has (less than
+    `count` where weights are shared, 0 where an earlier application already counted them).
+    """
+
+    what: Prim | Call | Extern
+    node: Node
+    inputs: tuple[Sizes, ...]
+    outputs: tuple[Sizes, ...]
+    count: int
+    copies: int
+
+    @property
+    def attrs(self) -> Attrs:
+        """The attributes as plain values; empty for blocks and externs."""
+        return plain(self.what.attrs) if isinstance(self.what, Prim) else {}
+
+    @property
+    def op(self) -> Op | None:
+        """The primitive, where it is one."""
+        return self.what.op if isinstance(self.what, Prim) else None
+
+
+def applications(graph: Graph) -> tuple[Application, ...]:
+    """Every application in the graph's own text, in the order in which they run."""
+    found = graph.cache.get("applications")
+    if found is None:
+        seen: set[str] = set()
+        found = tuple(a for node in graph.nodes for a in _opened(node, 1, 1, seen))
+        graph.cache["applications"] = found
+    return cast("tuple[Application, ...]", found)
+
+
+def weights(application: Application) -> tuple[Weight, ...]:
+    """The learned tensors of one copy of a primitive."""
+    op = application.op
+    return () if op is None else op.weights(application.inputs, application.attrs)
+
+
+def numel(weight: Weight) -> int:
+    """How many numbers a learned tensor holds."""
+    return product(tuple(int(d) for d in weight.shape))
+
+
+def product(sizes: Sizes) -> int:
+    """The number of elements of a shape; 1 for a scalar."""
+    result = 1
+    for size in sizes:
+        result *= size
+    return result
+
+
+def plain(attrs: dict[str, Value]) -> dict[str, Value]:
+    """Attributes without the expressions that made them."""
+    return {name: plain_value(value) for name, value in attrs.items()}
+
+
+def plain_value(value: Value) -> Value:
+    """A value without its expression."""
+    if isinstance(value, Scalar):
+        return value.value
+    if isinstance(value, tuple):
+        return tuple(plain_value(item) for item in value)
+    return value
+
+
+def ends(chain: Chain, start: tuple[Wire, ...]) -> tuple[Wire, ...]:
+    """The wires that come out of a chain which `start` goes into."""
+    for segment in reversed(chain.segments):
+        if segment.units:
+            return segment.units[-1].node.outputs
+    return start
+
+
+def merged(node: Node, what: Branches) -> tuple[Wire, ...]:
+    """What goes into the merge of branches."""
+    return tuple(wire for branch in what.branches for wire in ends(branch, node.inputs))
+
+
+def closing(node: Node, graph: Graph) -> Prim | None:
+    """The join that `node` has to apply to the tensors of an open block, where it hands on a single one."""
+    return graph.open_join if len(node.outputs) != len(graph.outputs) else None
+
+
+def is_alias(op: Op, attrs: Attrs) -> bool:
+    """Whether the output is its input's memory: views, and layers that do nothing as they are set."""
+    return op.alias or op.name == "identity" or (op.name.startswith("dropout") and attrs.get("p") == 0)
+
+
+def _opened(node: Node, count: int, copies: int, seen: set[str]) -> Iterator[Application]:
+    if node.shared is not None:
+        copies = 0 if node.shared in seen else 1
+        seen.add(node.shared)
+    what = node.what
+    if isinstance(what, Chain):
+        yield from _in_chain(what, count, copies, seen)
+    elif isinstance(what, Branches):
+        for branch in what.branches:
+            yield from _in_chain(branch, count, copies, seen)
+        yield _application(what.merge, node, merged(node, what), node.outputs, count, copies)
+    elif isinstance(what, Prim) and what.body is not None:
+        yield from _in_chain(what.body, count, copies, seen)
+        yield _application(what, node, ends(what.body, node.inputs), node.outputs, count, copies)
+    else:
+        yield from _plainly(what, node, count, copies)
+
+
+def _plainly(what: Prim | Call | Extern, node: Node, count: int, copies: int) -> Iterator[Application]:
+    yield _application(what, node, node.inputs, node.outputs, count, copies)
+    if isinstance(what, Call) and (join := closing(node, what.graph)) is not None:
+        yield _application(join, node, what.graph.outputs, node.outputs, count, copies)
+
+
+def _in_chain(chain: Chain, count: int, copies: int, seen: set[str]) -> Iterator[Application]:
+    for unit in chain.units():
+        yield from _opened(unit.node, count * unit.count, copies * unit.count, seen)
+
+
+def _application(
+    what: Prim | Call | Extern,
+    node: Node,
+    inputs: tuple[Wire, ...],
+    outputs: tuple[Wire, ...],
+    count: int,
+    copies: int,
+) -> Application:
+    return Application(what, node, sizes(inputs), sizes(outputs), count, copies)
+
+
+def sizes(wires: tuple[Wire, ...]) -> tuple[Sizes, ...]:
+    """The shapes of wires, as plain ints."""
+    return tuple(wire.values for wire in wires)
+
+
+class Summed(Protocol):
+    """What can be added and multiplied: ints and the tallies of the analyses."""
+
+    def __add__(self, other: Summed, /) -> Summed: ...
+    def __mul__(self, times: int, /) -> Summed: ...
+
+
+T = TypeVar("T")
+
+
+def total(root: Graph, key: str, zero: T, own: Callable[[Application], T], *, weights_only: bool = False) -> T:
+    """The sum of `own` over everything `root` runs, each distinct graph summed once.
+
+    own: the amount of one primitive or extern. weights_only: multiply by sets of weights instead of runs.
+    """
+    for graph in all_graphs(root):
+        if key not in graph.cache:
+            graph.cache[key] = _sum(graph, key, zero, own, weights_only)
+    return cast("T", root.cache[key])
+
+
+def _sum(graph: Graph, key: str, zero: T, own: Callable[[Application], T], weights_only: bool) -> T:
+    result = cast("Summed", zero)
+    for application in applications(graph):
+        times = application.copies if weights_only else application.count
+        what = application.what
+        one = what.graph.cache[key] if isinstance(what, Call) else own(application)
+        result += cast("Summed", one) * times
+    return cast("T", result)

@@ -44,6 +44,10 @@ class Kind(Enum):
     SIZE = "a whole number of at least 1, or [height, width]"
     PADDING = 'a whole number, [height, width], [top, bottom, left, right], "same" or "valid"'
     WHOLES = "a list of whole numbers"
+    COUNTS = "a list of whole numbers of at least 1"
+    MARGIN = "a whole number of at least 0, or [height, width]"
+    SIDES = "a whole number of at least 0, [height, width] or [top, bottom, left, right]"
+    TABLE = "a list of lists of map numbers"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,81 @@
+"""The grammar as a parser. `grammars/arch.lark` is the one definition; `tables.json` holds its LALR tables, built
+beforehand because building them costs ten times as much as loading them. A grammar that is newer than its tables (in a
+checkout being worked on) is simply built.
+
+Rebuild with `python -m archdsl.syntax.grammar`. Lark's own cache is not used: it is a pickle in a shared folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lark import Lark
+
+_HERE = Path(__file__).parent
+TABLES = _HERE / "tables.json"
+
+
+def grammar_text() -> str:
+    """The text of `arch.lark`: beside the package in an installed wheel, at the top of the checkout otherwise."""
+    for folder in (_HERE.parent / "grammars", _HERE.parent.parent / "grammars"):
+        if (path := folder / "arch.lark").is_file():
+            return path.read_text(encoding="utf-8")
+    raise FileNotFoundError("grammars/arch.lark is missing from this installation of archdsl")
+
+
+def digest(text: str) -> str:
+    """What ties tables to the grammar they were built from."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def build(text: str, transformer: Any = None) -> Lark:
+    """A parser built from the grammar's text (about 0.15 s)."""
+    from lark import Lark
+
+    options: dict[str, Any] = {"transformer": transformer} if transformer else {}
+    return Lark(
+        text, parser="lalr", lexer="basic", start="file", maybe_placeholders=False, keep_all_tokens=True, **options
+    )
+
+
+def tables_text() -> str:
+    """The tables as text, as they are kept in `tables.json`."""
+    from lark.grammar import Rule
+    from lark.lexer import TerminalDef
+
+    text = grammar_text()
+    data, memo = build(text).memo_serialize([TerminalDef, Rule])
+    content = {"grammar": digest(text), "data": data, "memo": memo}
+    return json.dumps(content, default=sorted, separators=(",", ":")) + "\n"
+
+
+@cache
+def parser() -> Lark:
+    """The parser whose callbacks make the syntax tree."""
+    from archdsl.syntax.build import Builder
+
+    text = grammar_text()
+    tables = json.loads(TABLES.read_bytes(), object_hook=_whole_keys) if TABLES.is_file() else {}
+    if tables.get("grammar") != digest(text):
+        return build(text, Builder())
+    return _load({"data": tables["data"], "memo": tables["memo"]}, Builder())
+
+
+def _load(tables: dict[str, Any], transformer: Any) -> Lark:
+    from lark import Lark
+
+    return Lark.__new__(Lark)._load(tables, transformer=transformer)  # pyright: ignore[reportPrivateUsage]
+
+
+def _whole_keys(table: dict[str, Any]) -> dict[Any, Any]:
+    """JSON turns Lark's integer keys into text; back."""
+    return {int(key) if key.isdigit() else key: value for key, value in table.items()}
+
+
+if __name__ == "__main__":
+    TABLES.write_text(tables_text(), encoding="utf-8", newline="\n")

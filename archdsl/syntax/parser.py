@@ -1,0 +1,195 @@
+"""Text to syntax tree. A statement that cannot be read is reported and left out, and the rest is read all the same."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from lark import Token
+from lark.exceptions import UnexpectedToken, VisitError
+
+from archdsl.diagnostic import Diagnostics
+from archdsl.limits import SOURCE
+from archdsl.source import Source, Span
+from archdsl.suggest import nearest
+from archdsl.syntax import ast, errors
+from archdsl.syntax.build import Unfit
+from archdsl.syntax.grammar import parser
+from archdsl.syntax.lexer import Tokens, keywords, statement_around, tokenize
+
+_MOST_SYNTAX_ERRORS = 20
+_MOST_TOKENS_READ = 200_000  # over all repeated readings of one file: recovery stays linear
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A tree, and the names that stood in what had to be left out: of those nothing is known."""
+
+    file: ast.File
+    damaged: frozenset[str]
+
+
+def parse(source: Source, bag: Diagnostics) -> Parsed | None:
+    """Read a text. Findings go to `bag`; None where there is nothing to go on with.
+
+    The result's `damaged` names are to be taken as given elsewhere, whatever they mean.
+    """
+    if len(source.text) > SOURCE.value:
+        bag.add(errors.over_limit(SOURCE, Span(source, SOURCE.value, SOURCE.value + 1)))
+        return None
+    first, second = Diagnostics(), Diagnostics()
+    parsed = _parse(source, first, guess=False)
+    if len(first):
+        again = _parse(source, second, guess=True)
+        if len(second) <= len(first):
+            parsed, first = again, second
+    for finding in first:
+        bag.add(finding)
+    return parsed
+
+
+def _parse(source: Source, bag: Diagnostics, guess: bool) -> Parsed | None:
+    found = tokenize(source, bag, guess)
+    every_name = {str(t) for t in found.tokens if t.type == "NAME"} if found.broken else set[str]()
+    if found.broken and not found.tokens and source.text.strip():
+        return None
+    file, dropped = _read(source, found, bag)
+    if file is None:
+        return None
+    damaged = frozenset(dropped | (_words(source) - every_name if found.broken else set()))
+    return Parsed(_with_trivia(source, file, found), damaged)
+
+
+def _words(source: Source) -> set[str]:
+    return set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", source.text))
+
+
+def _with_trivia(source: Source, file: ast.File, found: Tokens) -> ast.File:
+    starts = source.line_starts()
+    blank = tuple(n for n in range(1, len(starts) + 1) if not source.line(n).strip()) if len(starts) < 20_000 else ()
+    return ast.File(file.doc, file.declarations, tuple(found.comments), blank, file.span)
+
+
+def _read(source: Source, found: Tokens, bag: Diagnostics) -> tuple[ast.File | None, set[str]]:
+    """Parse; after each error without the statement it is in."""
+    tokens, dropped, budget = found.tokens, set[str](), _MOST_TOKENS_READ
+    for _ in range(_MOST_SYNTAX_ERRORS):
+        budget -= len(tokens)
+        index = _attempt(source, tokens, bag)
+        if isinstance(index, ast.File):
+            return index, dropped
+        start, end = _worth_dropping(tokens, index)
+        dropped |= {str(t) for t in tokens[start:end] if t.type == "NAME"}
+        tokens = tokens[:start] + tokens[end:]
+        if budget < 0:
+            break
+    return None, dropped
+
+
+def _worth_dropping(tokens: list[Token], index: int) -> tuple[int, int]:
+    """The statement to leave out: the one before, where its end was what did not fit."""
+    index = min(index, len(tokens) - 1)
+    if index and (tokens[index].type == "NEWLINE" or str(tokens[index]) == "}"):
+        index -= 1
+    start, end = statement_around(tokens, index, index + 1)
+    return (start, end) if end > start else (index, index + 1)
+
+
+def _attempt(source: Source, tokens: list[Token], bag: Diagnostics) -> ast.File | int:
+    """The tree, or the index of the token at which reading failed (reported)."""
+    lark = parser()
+    lark.options.transformer.source = source  # pyright: ignore[reportAttributeAccessIssue]
+    state = lark.parse_interactive()
+    index = 0
+    try:
+        for index, token in enumerate(tokens):  # noqa: B007  the index is used when reading fails
+            state.feed_token(token)
+        index = len(tokens)
+        return state.feed_eof(tokens[-1] if tokens else None)
+    except UnexpectedToken as failure:
+        return _report(source, tokens, index, failure.accepts or failure.expected, bag)
+    except VisitError as failure:
+        return _unfit(source, tokens, index, failure.orig_exc, bag)
+    except Unfit as failure:
+        return _unfit(source, tokens, index, failure, bag)
+
+
+def _unfit(source: Source, tokens: list[Token], index: int, failure: Exception, bag: Diagnostics) -> int:
+    if not isinstance(failure, Unfit):
+        raise failure
+    at = Span(source, failure.token.start_pos or 0, failure.token.end_pos or 0)
+    bag.add(errors.unexpected(at, f"`{str(failure.token)[:40]}`", failure.expected, None))
+    return next((i for i, t in enumerate(tokens) if t is failure.token), index)
+
+
+def _report(source: Source, tokens: list[Token], index: int, accepts: set[str], bag: Diagnostics) -> int:
+    token = tokens[index] if index < len(tokens) else None
+    start = (token.start_pos or 0) if token else len(source.text)
+    span = Span(source, start, max((token.end_pos or 0) if token else start, start))
+    if token is not None and token.type == "NEWLINE":
+        span = Span(source, start, start + 1)
+    found = _described(token)
+    expected = tuple(sorted({_terminal(name) for name in accepts} - {""}))
+    bag.add(errors.unexpected(span, found, expected, _hint(tokens, index, accepts)))
+    return index
+
+
+def _described(token: Token | None) -> str:
+    if token is None:
+        return "the end of the file"
+    if token.type == "NEWLINE":
+        return "the end of the line"
+    kinds = {"NAME": "the name ", "NUMBER": "the number ", "TEXT": "the text "}
+    text = str(token) if len(str(token)) <= 40 else str(token)[:39] + "…"
+    what = "the keyword " if str(token) in keywords() else ""
+    return f"{kinds.get(token.type, what)}`{text}`"
+
+
+def _terminal(name: str) -> str:
+    """A terminal of the grammar as a reader knows it."""
+    known = {"NAME": "a name", "NUMBER": "a number", "TEXT": "a text", "NEWLINE": "the end of the line", "$END": "the end"}
+    if name in known:
+        return known[name]
+    return next((f"`{t.pattern.value}`" for t in parser().terminals if t.name == name), "")
+
+
+_FOREIGN = {
+    "def": "a function is `fn name(x) = ...`, a block `block name(x) { ... }`",
+    "class": "a block is `block name(x) { ... }`",
+    "return": "the result of a block is `out = ...`",
+    "elif": "write `else if`",
+    "let": "just `name = ...`",
+    "var": "just `name = ...`",
+    "model": "a network is `network Name(...) { ... }`",
+    "from": 'write `import std.residual { basic }` or `import "file.arch" { name }`',
+}
+
+
+def _hint(tokens: list[Token], index: int, accepts: set[str]) -> str | None:
+    """What was probably meant, for the mistakes that are made often."""
+    token = tokens[index] if index < len(tokens) else None
+    before = tokens[index - 1] if index else None
+    words = [str(t) for t in (before, token) if t is not None]
+    foreign = next((_FOREIGN[w] for w in words if w in _FOREIGN), None)
+    if foreign:
+        return foreign
+    if token is None:
+        return None
+    if str(token) in keywords() and "NAME" in accepts:
+        return f"`{token}` is a word of the language; choose another name"
+    if token.type == "NAME" and before is not None and before.type == "NUMBER":
+        return "a name cannot begin with a digit; a product is written with `*`"
+    if token.type in ("NAME", "NUMBER", "TEXT", "IN", "OUT") and before is not None:
+        return _between(before, token, accepts)
+    if str(token) == "=" and before is not None and "NAME" not in accepts:
+        return "equality is written `==`"
+    return None
+
+
+def _between(before: Token, token: Token, accepts: set[str]) -> str | None:
+    likely = nearest(str(before), keywords()) if before.type == token.type == "NAME" and len(before) > 2 else None
+    if likely:
+        return f"did you mean `{likely}`?"
+    if "COMMA" in accepts and before.type != "NEWLINE":
+        return "arguments are separated by `,`; a layer is applied with `->`"
+    return "a layer is applied with `->`" if before.type != "NEWLINE" else None

@@ -268,11 +268,12 @@ def _close(
 
 
 def _without(tokens: list[Token], holes: list[tuple[int, int]]) -> list[Token]:
-    """The tokens without the statements in which a bracket is wrong."""
-    for start, end in sorted(holes, reverse=True):
-        begin, stop = statement_around(tokens, start, end)
-        tokens = tokens[:begin] + tokens[stop:]
-    return tokens
+    """The tokens without the statements in which something is wrong."""
+    dropped: set[int] = set()
+    for start, end in holes:
+        if start not in dropped or end - 1 not in dropped:
+            dropped.update(range(*statement_around(tokens, start, end)))
+    return [token for index, token in enumerate(tokens) if index not in dropped]
 
 
 def statement_around(tokens: list[Token], start: int, end: int) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Self, cast
 
 from archdsl.analyses.walk import closing, is_alias, merged, plain, product, sizes
 from archdsl.ir.graph import Branches, Call, Chain, Extern, Graph, Node, Prim, Unit, Wire, all_graphs
@@ -34,6 +34,9 @@ class Bytes:
 
     def __add__(self, other: Bytes) -> Bytes:
         return Bytes(self.per_sample + other.per_sample, self.per_batch + other.per_batch)
+
+    def __sub__(self, other: Bytes) -> Bytes:
+        return Bytes(self.per_sample - other.per_sample, self.per_batch - other.per_batch)
 
     def __mul__(self, times: int) -> Bytes:
         return Bytes(self.per_sample * times, self.per_batch * times)
@@ -83,7 +86,7 @@ def kept_in(graph: Graph, grads: tuple[bool, ...]) -> Kept:
     """What a graph keeps where its inputs do or do not carry gradients."""
     key = f"kept:{grads}"
     if key not in graph.cache:
-        graph.cache[key] = _Tape(grads, graph).summary(graph)
+        graph.cache[key] = Tape().run(graph, grads).summary()
     return cast("Kept", graph.cache[key])
 
 
@@ -103,28 +106,65 @@ class _Storage:
     saved: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What one application put on the tape: storages `first` to `last`, and further bytes."""
+
+    first: int
+    last: int
+    extra: Bytes
+    came: list[_Storage]
+    outs: list[_Storage]
+
+
 @dataclass(eq=False, slots=True)
-class _Tape:
+class Tape:
     """The storages of one graph, gathered in the order in which its layers run."""
 
-    grads: tuple[bool, ...]
-    graph: Graph
     inner: list[_Storage] = field(default_factory=list[_Storage])
     extra: Bytes = Bytes()
+    inputs: list[_Storage] = field(default_factory=list[_Storage])
+    outputs: list[_Storage] = field(default_factory=list[_Storage])
+    made: dict[int, list[_Made]] = field(default_factory=dict[int, list["_Made"]])
 
-    def summary(self, graph: Graph) -> Kept:
-        inputs = [_Storage(size_of(wire), 1, grad) for wire, grad in zip(graph.inputs, self.grads, strict=True)]
-        known = {id(wire): storage for wire, storage in zip(graph.inputs, inputs, strict=True)}
+    def run(self, graph: Graph, grads: tuple[bool, ...]) -> Self:
+        """Goes through a graph whose inputs carry gradients or not."""
+        self.inputs = [_Storage(size_of(wire), 1, grad) for wire, grad in zip(graph.inputs, grads, strict=True)]
+        known = {id(wire): storage for wire, storage in zip(graph.inputs, self.inputs, strict=True)}
         for node in graph.nodes:
             outs = self.apply(node, [known[id(wire)] for wire in node.inputs], 1)
             known.update((id(wire), storage) for wire, storage in zip(node.outputs, outs, strict=False))
-        outs = [known[id(wire)] for wire in graph.outputs]
+        self.outputs = [known[id(wire)] for wire in graph.outputs]
+        return self
+
+    def summary(self) -> Kept:
+        """What the graph's callers must know."""
         inside = self.extra
         for storage in self.inner:
-            if storage.saved and storage not in outs:
+            if storage.saved and storage not in self.outputs:
                 inside += storage.size * storage.copies
-        saved = frozenset(i for i, storage in enumerate(inputs) if storage.saved)
-        return Kept(inside, saved, tuple(_output(k, outs, inputs) for k in range(len(outs))))
+        saved = frozenset(i for i, storage in enumerate(self.inputs) if storage.saved)
+        return Kept(inside, saved, tuple(_output(k, self.outputs, self.inputs) for k in range(len(self.outputs))))
+
+    def keep_outputs(self, saved: tuple[bool, ...]) -> None:
+        """Marks the outputs that are kept outside of the graph."""
+        for storage, kept_outside in zip(self.outputs, saved, strict=False):
+            storage.saved = storage.saved or kept_outside
+
+    def kept_at(self, node: Node) -> Bytes:
+        """What is kept of the tensors that `node` made, in all its places together."""
+        result = Bytes()
+        for made in self.made.get(id(node), ()):
+            result += made.extra
+            for storage in self.inner[made.first : made.last]:
+                if storage.saved:
+                    result += storage.size * storage.copies
+        return result
+
+    def state_at(self, node: Node) -> tuple[tuple[bool, ...], tuple[bool, ...]]:
+        """Whether the node's inputs carry gradients, and whether its outputs are kept in the end."""
+        made = self.made[id(node)][-1]
+        return tuple(s.grad for s in made.came), tuple(s.saved for s in made.outs)
 
     def new(self, size: Bytes, copies: int, grad: bool) -> _Storage:
         storage = _Storage(size, copies, grad)
@@ -133,6 +173,13 @@ class _Tape:
 
     def apply(self, node: Node, came: list[_Storage], copies: int) -> list[_Storage]:
         """The storages of a node's outputs when `came` goes in, in `copies` equal places at once."""
+        first, before = len(self.inner), self.extra
+        outs = self.applied(node, came, copies)
+        made = _Made(first, len(self.inner), self.extra - before, came, outs)
+        self.made.setdefault(id(node), []).append(made)
+        return outs
+
+    def applied(self, node: Node, came: list[_Storage], copies: int) -> list[_Storage]:
         what = node.what
         if isinstance(what, Chain):
             return self.chain(what, came, copies)

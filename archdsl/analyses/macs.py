@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 
 from archdsl.analyses.params import family
 from archdsl.analyses.walk import Application, total
-from archdsl.ir.graph import Graph
+from archdsl.ir.graph import Call, Graph
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,12 @@ class Macs:
 def macs(graph: Graph) -> Macs:
     """The multiply-accumulates of a graph for one sample."""
     return total(graph, "macs", Macs(), _own)
+
+
+def macs_at(application: Application) -> Macs:
+    """The multiply-accumulates of one run of an application."""
+    what = application.what
+    return macs(what.graph) if isinstance(what, Call) else _own(application)
 
 
 def _own(application: Application) -> Macs:

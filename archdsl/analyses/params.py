@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from archdsl.analyses.walk import Application, numel, total, weights
-from archdsl.ir.graph import Extern, Graph
+from archdsl.ir.graph import Call, Extern, Graph
 from archdsl.ops.op import Op, Weight
 
-CONVOLUTIONS = ("conv", "depthwise", "separable")
-NORMS = ("bn", "ln", "gn", "batch_norm", "layer_norm", "group_norm", "instance_norm")
+CONVOLUTIONS = ("conv", "depthwise")
+NORMS = ("bn", "ln", "gn", "instance_norm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,12 @@ def family(op: Op) -> str:
     if op.name in NORMS:
         return "norm"
     return "linear" if op.name == "linear" else "other"
+
+
+def params_at(application: Application) -> Params:
+    """The parameters of one copy of an application in an analysed graph."""
+    what = application.what
+    return params(what.graph) if isinstance(what, Call) else _own(application)
 
 
 def _own(application: Application) -> Params:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol, TypeVar, cast
 
 from archdsl.analyses.walk import Sizes, closing, merged, plain, sizes
-from archdsl.ir.graph import Branches, Call, Chain, Extern, Graph, Node, Prim, Wire, all_graphs
+from archdsl.ir.graph import Branches, Call, Chain, Extern, Graph, Node, Prim, Unit, Wire, all_graphs
 from archdsl.ops.op import Attrs, Op
 
 T = TypeVar("T")
@@ -74,13 +74,17 @@ def through(node: Node, came: Sequence[Reach[T]], algebra: Algebra[T]) -> list[R
 def _in_chain(chain: Chain, came: Sequence[Reach[T]], algebra: Algebra[T]) -> list[Reach[T]]:
     current = list(came)
     for unit in chain.units():
-        if unit.count == 1:
-            current = through(unit.node, current, algebra)
-            continue
-        one = through(unit.node, [{0: algebra.nothing}], algebra)[0]
-        step = algebra.again(one[0], unit.count)
-        current = [{i: algebra.then(t, step) for i, t in current[0].items()}]
+        current = through_unit(unit, current, algebra)
     return current
+
+
+def through_unit(unit: Unit, came: Sequence[Reach[T]], algebra: Algebra[T]) -> list[Reach[T]]:
+    """As `through`, for all copies of a unit."""
+    if unit.count == 1:
+        return through(unit.node, came, algebra)
+    one = through(unit.node, [{0: algebra.nothing}], algebra)[0]
+    step = algebra.again(one[0], unit.count)
+    return [{i: algebra.then(t, step) for i, t in came[0].items()}]
 
 
 def _primitive(

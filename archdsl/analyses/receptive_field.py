@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from archdsl.analyses.paths import along, reach, through
+from archdsl.analyses.paths import Reach, reach
 from archdsl.analyses.walk import Sizes
 from archdsl.ir.graph import Graph
 from archdsl.ops.op import Attrs, Op
@@ -67,14 +67,12 @@ FIELDS = _Fields()
 
 def fields(graph: Graph) -> tuple[Field, ...]:
     """The receptive field of each output, over all inputs that reach it."""
-    return tuple(_widest(list(found.values())) for found in reach(graph, FIELDS))
+    return tuple(widest(found) for found in reach(graph, FIELDS))
 
 
-def _widest(found: list[Field]) -> Field:
-    result = found[0] if found else Field()
-    for other in found[1:]:
-        result = FIELDS.either(result, other)
-    return result
-
-
-__all__ = ["FIELDS", "Field", "along", "fields", "through"]
+def widest(found: Reach[Field]) -> Field:
+    """The field over all inputs."""
+    result: Field | None = None
+    for other in found.values():
+        result = other if result is None else FIELDS.either(result, other)
+    return result or Field()

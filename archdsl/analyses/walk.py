@@ -47,7 +47,7 @@ def applications(graph: Graph) -> tuple[Application, ...]:
     found = graph.cache.get("applications")
     if found is None:
         seen: set[str] = set()
-        found = tuple(a for node in graph.nodes for a in _opened(node, 1, 1, seen))
+        found = tuple(a for node in graph.nodes for a in opened(node, 1, 1, seen))
         graph.cache["applications"] = found
     return cast("tuple[Application, ...]", found)
 
@@ -105,10 +105,14 @@ def closing(node: Node, graph: Graph) -> Prim | None:
 
 def is_alias(op: Op, attrs: Attrs) -> bool:
     """Whether the output is its input's memory: views, and layers that do nothing as they are set."""
-    return op.alias or op.name == "identity" or (op.name.startswith("dropout") and attrs.get("p") == 0)
+    return op.alias or (op.name in ("dropout", "channel_dropout") and attrs.get("p") == 0)
 
 
-def _opened(node: Node, count: int, copies: int, seen: set[str]) -> Iterator[Application]:
+def opened(node: Node, count: int, copies: int, seen: set[str]) -> Iterator[Application]:
+    """The applications in one node that runs `count` times with `copies` sets of weights.
+
+    seen: the keys of shared weights counted so far; grows.
+    """
     if node.shared is not None:
         copies = 0 if node.shared in seen else 1
         seen.add(node.shared)
@@ -134,7 +138,7 @@ def _plainly(what: Prim | Call | Extern, node: Node, count: int, copies: int) ->
 
 def _in_chain(chain: Chain, count: int, copies: int, seen: set[str]) -> Iterator[Application]:
     for unit in chain.units():
-        yield from _opened(unit.node, count * unit.count, copies * unit.count, seen)
+        yield from opened(unit.node, count * unit.count, copies * unit.count, seen)
 
 
 def _application(

@@ -9,11 +9,11 @@ would not give back the exact value; code generation then falls back to the cons
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Union
+from typing import Any, Union
 
 Number = Union[int, Fraction]
 # A leaf is a parameter name (str) or a number; an inner node is (operator, operand, ...).
-Expr = Union[str, int, Fraction, tuple]  # pyright: ignore[reportMissingTypeArgument]
+Expr = Union[str, int, Fraction, tuple[Any, ...]]
 
 
 def exact(value: Number) -> Number:

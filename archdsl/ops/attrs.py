@@ -16,6 +16,13 @@ BYTES = 4  # of a float32
 INDEX_BYTES = 8  # of an int64, which pooling keeps for each output
 
 
+def is_traced(value: Value) -> bool:
+    """Whether a value, or a part of it, is an expression over parameters."""
+    if isinstance(value, tuple):
+        return any(is_traced(part) for part in value)
+    return isinstance(value, Scalar) and value.expr is not None
+
+
 def whole(attrs: Attrs, name: str) -> Dim:
     """A whole-number attribute, traced where it was."""
     return cast(Dim, attrs[name])

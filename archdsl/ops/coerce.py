@@ -21,7 +21,7 @@ def coerce(param: Param, value: object) -> Value | Misfit:
     if value is None and param.optional:
         return None
     found = _KINDS[param.kind](param, value)
-    return _misfit(param, value) if found is _NO else found
+    return _misfit(param, value) if isinstance(found, _No) else found
 
 
 def attributes(op: Op, given: Mapping[str, object]) -> dict[str, Value] | Misfit:
@@ -146,7 +146,7 @@ def _extent(value: object, least: int, lengths: tuple[int, ...]) -> Value | _No:
 
 
 def _padding(param: Param, value: object) -> Value | _No:
-    return value if value in ("same", "valid") and isinstance(value, str) else _extent(value, 0, (2, 4))
+    return value if isinstance(value, str) and value in ("same", "valid") else _extent(value, 0, (2, 4))
 
 
 def _table(param: Param, value: object) -> Value | _No:

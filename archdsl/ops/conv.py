@@ -306,7 +306,7 @@ def _tabled(shapes: tuple[Shape, ...], attrs: Attrs) -> tuple[Shape, ...] | Misf
 
 
 def _tabled_weights(shapes: tuple[Shape, ...], attrs: Attrs) -> tuple[Weight, ...]:
-    return _learned("", (links(attrs), *pair(attrs, "kernel")), len(table_of(attrs)), attrs)
+    return _learned(_prefix(attrs), (links(attrs), *pair(attrs, "kernel")), len(table_of(attrs)), attrs)
 
 
 def _tabled_macs(shapes: tuple[Shape, ...], attrs: Attrs) -> int:

@@ -196,7 +196,7 @@ _COEFFICIENT = ("shake", "even", "keep")
 
 
 def _shake_saved(shapes: tuple[Shape, ...], attrs: Attrs) -> Saved:
-    """The backward coefficient, once or for each sample; none where it is one half."""
+    """The backward coefficient, once or for each sample."""
     return Saved(per_sample=BYTES) if text(attrs, "level") == "image" else Saved(per_batch=BYTES)
 
 

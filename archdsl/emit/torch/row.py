@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from archdsl.ops.attrs import is_traced
 from archdsl.ops.op import Attrs, Shape, Value
 
 
@@ -22,6 +23,7 @@ class Layer:
     outputs: tuple[Shape, ...]
     show: Callable[[Value], str]
     body: str = ""  # for a primitive that wraps a layer: that layer's constructor
+    body_inputs: tuple[Shape, ...] = ()  # and the shapes that go into that layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,14 @@ class Row:
         (`self.conv1(x)`). A row with both prefers `call` in a forward and `module` in a Sequential.
     prepare: a statement for the start of the network's own forward, given the expression of its first input
         (drop-path draws one column for the whole network there).
-    helpers: names of helper classes or functions from `helpers.py` that the text needs.
+        An empty statement means that there is nothing to prepare; equal statements are written once.
+    helpers: names of helper classes or functions from `helpers.py` that `module` and `prepare` need; a `call` needs none.
+    calls: whether a forward writes `call` where the row has both. By default wherever no attribute is traced: a class's
+        parameters are at hand in its constructor, not in its forward.
     """
 
     module: Callable[[Layer], str] | None = None
     call: Callable[[Layer, tuple[str, ...]], str] | None = None
     prepare: Callable[[Layer, str], str] | None = None
     helpers: Callable[[Layer], tuple[str, ...]] = lambda layer: ()
+    calls: Callable[[Layer], bool] = lambda layer: not any(is_traced(value) for value in layer.attrs.values())

@@ -12,6 +12,7 @@ from building import SPAN, Body, basic, called, conv, resnet, wide, wrn
 from archdsl.analyses import Bytes, cost, depth, fields, macs, memory, params
 from archdsl.analyses.kept import kept_in
 from archdsl.ir.graph import Chain, Extern, Graph, Node, Segment, Unit, Wire
+from archdsl.ir.verify import BrokenGraph, verify
 from archdsl.scalar import Scalar
 
 
@@ -169,3 +170,20 @@ def test_extern_is_named_as_unknown() -> None:
     body.nodes.append(node)
     found = cost(body.graph(out))
     assert (found.params.total, found.unknown) == (100, ("Fancy",))
+
+
+@pytest.mark.parametrize("graph", [resnet(3), wrn(2, 2)])
+def test_graphs_satisfy_the_invariants(graph: Graph) -> None:
+    verify(graph)
+
+
+def test_a_broken_graph_is_refused() -> None:
+    body = Body("broken", (3, 8, 8))
+    out = body.row(body.input, conv(8))
+    graph = body.graph(out)
+    out.shape = (9, 8, 8)
+    with pytest.raises(BrokenGraph, match=r"conv gives \[\(8, 8, 8\)\], recorded is \[\(9, 8, 8\)\]"):
+        verify(graph)
+    graph.nodes = ()
+    with pytest.raises(BrokenGraph, match="nothing makes"):
+        verify(graph)

@@ -46,10 +46,10 @@ class FileTrouble(Exception):
 
 
 class TooLarge(FileTrouble):
-    """A file is over the limit of what archdsl reads."""
+    """More than archdsl reads: a file's bytes, or the files that one command names."""
 
-    def __init__(self, path: Path, limit: int) -> None:
-        super().__init__(path, "read", f"it is larger than the limit of {limit:,} bytes")
+    def __init__(self, path: Path, limit: int, unit: str = "bytes") -> None:
+        super().__init__(path, "read", f"over the limit of {limit:,} {unit}")
         self.limit = limit
 
 

@@ -1,0 +1,140 @@
+"""The command line: flags to requests, requests to the pipeline, what comes back to text and an exit code.
+
+Every command imports what it needs when it runs: `lint` never loads torch, pydantic, jinja2 or rich.
+"""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from archdsl import commands
+from archdsl.console import guarded, prepare
+
+app = typer.Typer(
+    name="archdsl",
+    help="Check, compile and train networks written as .arch files.",
+    epilog="Exit codes: 0 clean, 1 findings, 2 misuse, 3 a file or data cannot be used, 4 a limit is reached, "
+    "70 archdsl itself broke, 75 stopped and resumable, 76 not finite, 77 a process was lost.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+class Format(StrEnum):
+    """How findings are written."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+
+
+class Stage(StrEnum):
+    """After which stage `show` stops and prints."""
+
+    TOKENS = "tokens"
+    AST = "ast"
+    GRAPH = "graph"
+    JSON = "json"
+
+
+Paths = Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, directories, or - for standard input.")]
+OnePath = Annotated[str, typer.Argument(metavar="PATH", help="A file, or - for standard input.")]
+Values = Annotated[
+    list[str] | None,
+    typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="A parameter of the network; may be repeated."),
+]
+Network = Annotated[str | None, typer.Option(metavar="NAME", help="Which network of the file; the first if not given.")]
+Variant = Annotated[str | None, typer.Option(metavar="NAME", help="A row of the file's table of variants.")]
+Shape = Annotated[Format, typer.Option("--format", help="How findings are written.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from archdsl.ice import version
+
+        sys.stdout.write(f"archdsl {version()}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Options of the program itself."""
+
+
+@app.command()
+def lint(
+    path: Paths,
+    parameter: Values = None,
+    network: Network = None,
+    variant: Variant = None,
+    format: Shape = Format.TEXT,  # noqa: A002  the name of the flag
+) -> None:
+    """Check files: everything that is wrong in them, and the counts of every network that is not."""
+    guarded(lambda: commands.lint(path, commands.request(parameter, network, variant), format.value))
+
+
+@app.command(name="compile")
+def compile_(
+    path: Paths,
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="DIR", help="Where modules go; - prints.")
+    ] = "generated",
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; say which modules differ.")] = False,
+    parameter: Values = None,
+    network: Network = None,
+    variant: Variant = None,
+) -> None:
+    """Write each file's network as a PyTorch module that stands alone."""
+    guarded(lambda: commands.compile_(path, commands.request(parameter, network, variant), output, check))
+
+
+@app.command()
+def summary(
+    path: OnePath,
+    parameter: Values = None,
+    network: Network = None,
+    variant: Variant = None,
+    format: Shape = Format.TEXT,  # noqa: A002
+) -> None:
+    """Print a network as a table: shapes, parameters, cost and memory, repeats folded."""
+    guarded(lambda: commands.summary(path, commands.request(parameter, network, variant), format.value))
+
+
+@app.command()
+def verify(path: Paths, parameter: Values = None, network: Network = None, variant: Variant = None) -> None:
+    """Build the module and hold every static number against what torch measures."""
+    guarded(lambda: commands.verify(path, commands.request(parameter, network, variant)))
+
+
+@app.command()
+def explain(
+    name: Annotated[str, typer.Argument(metavar="CODE", help="A code such as T203, its slug, or a primitive.")],
+) -> None:
+    """Print the page of a finding's code, or of a primitive."""
+    guarded(lambda: commands.explain(name))
+
+
+@app.command()
+def show(
+    path: OnePath,
+    stage: Annotated[Stage, typer.Option(help="Stop after this stage.")] = Stage.GRAPH,
+    parameter: Values = None,
+    network: Network = None,
+    variant: Variant = None,
+) -> None:
+    """Print what a stage of the compiler makes of a file."""
+    guarded(lambda: commands.show(path, commands.request(parameter, network, variant), stage.value))
+
+
+def main() -> None:
+    """The program."""
+    prepare()
+    app()

@@ -1,0 +1,262 @@
+"""What each command does, once its flags are read: texts in, text out, an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from archdsl import render
+from archdsl.console import Exit, in_colour, say, tell
+from archdsl.diagnostic import Diagnostic, Diagnostics, Severity
+from archdsl.fsio import FileTrouble, TooLarge, make_directory, read_limited, write_inside
+from archdsl.ice import InternalError
+from archdsl.inputs import Misuse, NotText, found, read
+from archdsl.suggest import nearest
+
+if TYPE_CHECKING:
+    from archdsl.pipeline import Checked, CheckedNetwork, Request
+
+    from archdsl.source import Source
+
+T = TypeVar("T")
+_MODULE = 64 * 1024 * 1024  # bytes of a generated module that `--check` reads
+_DIFF = 20  # lines of a difference that `--check` shows
+
+
+def request(values: Sequence[str] | None, network: str | None, variant: str | None) -> Request:
+    """What the flags ask of the pipeline. The values are read there, where the parameters are known."""
+    from archdsl.pipeline import Request
+
+    if not values:
+        return Request({}, variant, network)
+    from archdsl.config import overrides
+
+    return Request(overrides(values), variant, network)
+
+
+def lint(paths: Sequence[str], request: Request, form: str) -> int:
+    """All findings of all files; as text, also the counts of each network that has no errors."""
+    from archdsl import pipeline
+
+    diagnostics: list[Diagnostic] = []
+    code, count = Exit.CLEAN, 0
+    for path in found(paths):
+        checked, more, outcome = _attempt(path, lambda source: pipeline.check(source, request))
+        diagnostics += more
+        code, count = max(code, outcome), count + 1
+        if checked and form == "text":
+            diagnostics += checked.diagnostics
+            say(_counts(path, checked))
+        elif checked:
+            diagnostics += checked.diagnostics
+    say(_findings(diagnostics, form, count))
+    return max(code, _severity(diagnostics))
+
+
+def compile_(paths: Sequence[str], request: Request, output: str, check: bool) -> int:
+    """Write, print or compare the module of each file; a file with errors gives none."""
+    texts: dict[str, str] = {}
+    code = Exit.CLEAN
+    for path in found(paths):
+        checked, modules, outcome = _compiled(path, request)
+        code = max(code, outcome)
+        _no_clash(path, texts, modules)
+        texts |= modules
+        if checked and not check and output != "-":
+            say(_written(path, _chosen(path, checked, request), output, modules))
+    if check:
+        return max(code, _compared(output, texts))
+    say("".join(texts.values()) if output == "-" else "")
+    return code
+
+
+def summary(path: str, request: Request, form: str) -> int:
+    """The table of a network, or its JSON form."""
+    network, code = _network(path, request)
+    if network is None:
+        return code
+    if form == "json":
+        from archdsl.schema import to_json
+
+        say(to_json(network.graph, network.variant))
+    else:
+        from archdsl.summary import summary as table
+
+        say(table(network.graph, network.cost))
+    return code
+
+
+def verify(paths: Sequence[str], request: Request) -> int:
+    """Static numbers against measured ones, for each file."""
+    code = Exit.CLEAN
+    for path in found(paths):
+        checked, texts, outcome = _compiled(path, request)
+        code = max(code, outcome)
+        for text in texts.values() if checked else ():
+            from archdsl.verify import compare
+
+            report = compare(text, _chosen(path, checked, request).graph)
+            say(str(report))
+            code = code if report.ok else max(code, Exit.FINDINGS)
+    return code
+
+
+def explain(name: str) -> int:
+    """The page of a code or a primitive."""
+    from archdsl import explain as pages
+
+    if page := pages.page(name):
+        say(str(page))
+        return Exit.CLEAN
+    close = pages.closest(name)
+    raise Misuse(f"nothing is called {name!r}" + (f"; did you mean {close}?" if close else ""))
+
+
+def show(path: str, request: Request, stage: str) -> int:
+    """What one stage makes of a file."""
+    if stage == "json":
+        return summary(path, request, "json")
+    if stage in ("tokens", "ast"):
+        return _early(path, stage)
+    from archdsl.ir.dump import dump
+
+    network, code = _network(path, request)
+    say(dump(network.graph) if network else "")
+    return code
+
+
+def _early(path: str, stage: str) -> int:
+    from archdsl.show import ast_text, tokens_text
+
+    bag = Diagnostics()
+    print_stage = tokens_text if stage == "tokens" else ast_text
+    text, diagnostics, code = _attempt(path, lambda source: print_stage(source, bag))
+    diagnostics += bag
+    tell(render.text(diagnostics, in_colour(sys.stderr)))
+    say(text or "")
+    return max(code, _severity(diagnostics))
+
+
+def _compiled(path: str, request: Request) -> tuple[Checked | None, dict[str, str], Exit]:
+    """One file's modules, or none where it has errors; its findings go to standard error."""
+    from archdsl import pipeline
+
+    result, diagnostics, code = _attempt(path, lambda source: pipeline.compile(source, request))
+    checked, texts = result or (None, {})
+    diagnostics += checked.diagnostics if checked else ()
+    tell(render.text(diagnostics, in_colour(sys.stderr)))
+    code = max(code, _severity(_errors(diagnostics)))
+    return (None if code else checked), texts, code
+
+
+def _network(path: str, request: Request) -> tuple[CheckedNetwork | None, Exit]:
+    """The network of one file that the request is for; what is wrong with the file goes to standard error."""
+    from archdsl import pipeline
+
+    checked, diagnostics, code = _attempt(path, lambda source: pipeline.check(source, request))
+    diagnostics += checked.diagnostics if checked else ()
+    tell(render.text(_errors(diagnostics), in_colour(sys.stderr)))
+    code = max(code, _severity(_errors(diagnostics)))
+    return (None if code or checked is None else _chosen(path, checked, request)), code
+
+
+def _chosen(path: str, checked: Checked, request: Request) -> CheckedNetwork:
+    for network in checked.networks:
+        if request.variant in (None, network.variant) and request.network in (None, network.name):
+            return network
+    wanted = request.variant or request.network
+    if wanted is None:
+        raise Misuse(f"{path} has no network")
+    names = [name for n in checked.networks for name in (n.variant, n.name) if name]
+    close = nearest(wanted, names)
+    raise Misuse(f"{path} has no {wanted!r}" + (f"; did you mean {close}?" if close else ""))
+
+
+def _attempt(path: str, work: Callable[[Source], T]) -> tuple[T | None, list[Diagnostic], Exit]:
+    """Read one file and work on it. Trouble with the file is told, and the other files go on."""
+    try:
+        source = read(path)
+    except NotText as problem:
+        return None, [problem.diagnostic], Exit.FINDINGS
+    except FileTrouble as trouble:
+        tell(f"archdsl: {trouble}\n")
+        return None, [], Exit.LIMIT if isinstance(trouble, TooLarge) else Exit.FILES
+    try:
+        return work(source), [], Exit.CLEAN
+    except (FileTrouble, Misuse):
+        raise
+    except Exception as error:
+        raise InternalError(source) from error
+
+
+def _findings(diagnostics: list[Diagnostic], form: str, files: int) -> str:
+    if form == "json":
+        return render.as_json(diagnostics)
+    if form == "github":
+        return render.github(diagnostics)
+    return render.text(diagnostics, in_colour()) or f"no findings in {render.counted(files, 'file')}\n"
+
+
+def _errors(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    return [d for d in diagnostics if d.severity is Severity.ERROR]
+
+
+def _severity(diagnostics: Iterable[Diagnostic]) -> Exit:
+    """The exit code for findings: a limit is told apart, a note is none."""
+    from archdsl.syntax.errors import over_limit
+
+    codes = {d.code for d in diagnostics if d.severity is not Severity.NOTE}
+    if over_limit.code in codes:
+        return Exit.LIMIT
+    return Exit.FINDINGS if codes else Exit.CLEAN
+
+
+def _counts(path: str, checked: Checked) -> str:
+    """One line on the file's main network, unless something is wrong with it."""
+    if not checked.networks or checked.diagnostics.has_errors:
+        return ""
+    network = checked.networks[0]
+    return f"{path}: {network.name}, {_numbers(network)}\n"
+
+
+def _numbers(network: CheckedNetwork) -> str:
+    params, macs = network.cost.params.total, network.cost.macs.total
+    return f"{params:,} parameters, {macs:,} multiply-accumulates"
+
+
+def _no_clash(path: str, texts: dict[str, str], modules: dict[str, str]) -> None:
+    for name in texts.keys() & modules.keys():
+        raise Misuse(f"{path} and another file both compile to {name}")
+
+
+def _written(path: str, network: CheckedNetwork, output: str, modules: dict[str, str]) -> str:
+    make_directory(Path(output))
+    lines: list[str] = []
+    for name, text in modules.items():
+        write_inside(Path(output), name, text.encode())
+        lines.append(f"{path} -> {Path(output, name)}: {text.count(chr(10)):,} lines, {_numbers(network)}\n")
+    return "".join(lines)
+
+
+def _compared(output: str, texts: dict[str, str]) -> Exit:
+    """Say which modules are not what their specs compile to."""
+    differences = [part for name, text in texts.items() if (part := _difference(Path(output, name), text))]
+    say("".join(differences))
+    say(f"{len(texts) - len(differences)} of {render.counted(len(texts), 'module')} as compiled\n")
+    return Exit.FINDINGS if differences else Exit.CLEAN
+
+
+def _difference(path: Path, text: str) -> str:
+    if not path.exists():
+        return f"{path} is missing\n"
+    old = read_limited(path, _MODULE)
+    if old == text.encode():
+        return ""
+    from difflib import unified_diff
+    from itertools import islice
+
+    before = old.decode("utf-8", "replace").splitlines()
+    changes = list(islice(unified_diff(before, text.splitlines(), "as it is", "as compiled", lineterm="", n=1), _DIFF))
+    return "\n".join([f"{path} differs:", *changes, ""])

@@ -2,7 +2,7 @@
 
 Weights are matched by where they stand, not by what they are called. One pass runs each module with weights that are a
 function of the value arriving at them: the same position in two implementations sees the same value, gets the same
-weights, hands the same value on, and so carries the same key, whatever was executed first. Two weights that read one
+weights, hands the same value on, and so carries the same key, whatever was executed first. Equal weights that read one
 value (parallel branches) are told apart by their gradients, and where even these agree the branches are
 interchangeable and the order of use decides. What has no partner by key is paired in order of use if the shapes
 allow, so that a comparison can still say by how much two different networks differ.
@@ -11,6 +11,7 @@ allow, so that a comparison can still say by how much two different networks dif
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from torch.overrides import TorchFunctionMode
 MATRIX = {"conv1d", "conv2d", "conv3d", "linear"}
 NORMS = {"batch_norm", "group_norm", "layer_norm", "instance_norm"}
 OTHER = {"conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "prelu"}
+ROLES = ("source", "target")
 DROPOUTS = {"dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"}
 QUIET_CALLS = {"dim", "size", "numel", "__get__", "__len__", "__repr__", "__hash__", "requires_grad_", "detach_"}
 
@@ -145,6 +147,7 @@ def ordered_weights(module: nn.Module, *inputs: Tensor) -> list[tuple[str, Tenso
     mode if something (a train-only head) was not reached.
     """
     tensors = _named_tensors(module)
+    inputs = tuple(x.to(next(iter(tensors.values())).dtype) for x in inputs)
     observer = _Order(module)
     with _state_kept(module), torch.no_grad(), observer:
         for training in (False, True):
@@ -176,11 +179,14 @@ def _state_kept(module: nn.Module) -> Iterator[None]:
 
 
 class _Placer(_Observer):
-    """Fills weights by the value that reaches them and records a key for each use."""
+    """Fills weights by the value that reaches them and records a key for each use.
 
-    def __init__(self, module: nn.Module, gradients: dict[str, Any]) -> None:
+    `twins` tells weights apart that read one value: None while it is being found out.
+    """
+
+    def __init__(self, module: nn.Module, twins: dict[str, Any] | None) -> None:
         super().__init__(module)
-        self.gradients = gradients
+        self.twins = twins
         self.uses: list[Use] = []
         self.times: dict[Any, int] = {}
 
@@ -188,13 +194,12 @@ class _Placer(_Observer):
         kind = "matrix" if name in MATRIX else name if name in NORMS | OTHER else "bare"
         shapes = tuple(self._shape(kind, self.tensors[n]) for n in own)
         value = tuple(sorted(map(str, map(fingerprint, activations))))
-        key = (kind, shapes, value, self.gradients.get(own[0]))
+        key = (kind, shapes, value, None if self.twins is None else self.twins.get(own[0]))
         count = self.times[key] = self.times.get(key, 0) + 1
-        self.uses.append(Use(kind, own, shapes, (*key, count)))
-        if direct:
-            # Twins share their weights while nothing is known of their gradients; afterwards each gets its own.
-            seed = _seed(*key, count) if self.gradients else _seed(*key)
-            self._fill(name, own, activations[0], seed)
+        self.uses.append(Use(kind, own, shapes, key if self.twins is None else (*key, count)))
+        if direct and kind != "bare":
+            # Twins share their weights until their gradients are known; afterwards each gets its own.
+            self._fill(name, own, activations[0], _seed(*self.uses[-1].key))
 
     @staticmethod
     def _shape(kind: str, tensor: Tensor) -> tuple[int, ...]:
@@ -244,38 +249,37 @@ def _place(module: nn.Module, inputs: tuple[Any, ...]) -> list[Use]:
     """The uses of a module's weights with their keys. The weights are put back."""
     with _state_kept(module):
         module.eval()
-        gradients = _gradient_classes(module, inputs)
-        if _unreached(module, gradients):
+        twins, reached = _twins(module, inputs)
+        if {name for name, _ in module.named_parameters()} - reached:
             module.train()
-            gradients = _gradient_classes(module, inputs)
-        placer = _Placer(module, gradients)
+            twins, _ = _twins(module, inputs)
+        placer = _Placer(module, twins)
         _reset(module)
         with torch.no_grad(), placer:
             module(*inputs)
     return placer.uses
 
 
-def _unreached(module: nn.Module, reached: dict[str, Any]) -> set[str]:
-    return {name for name, _ in module.named_parameters()} - set(reached)
-
-
-def _gradient_classes(module: nn.Module, inputs: tuple[Any, ...]) -> dict[str, Any]:
-    """For each tensor that is used, a rounded summary of its gradient (None for a buffer)."""
-    placer = _Placer(module, {})
+def _twins(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[dict[str, Any], set[str]]:
+    """A rounded gradient for each of several equal weights that read one value, and all names that were reached."""
+    placer = _Placer(module, None)
     _reset(module)
     module.zero_grad(set_to_none=True)
     with torch.enable_grad(), placer:
         outputs = _tensors(module(*inputs))
     sum((out * _cotangent(out)).sum() for out in outputs).backward()
-    classes: dict[str, Any] = dict.fromkeys(placer.seen)
-    for use in placer.uses:
-        grads = [g for n in use.names if (g := placer.tensors[n].grad) is not None]
-        classes[use.names[0]] = fingerprint(grads[0], 4) if grads else None
-    return classes
+    repeated = {key for key, count in Counter(use.key for use in placer.uses).items() if count > 1}
+    twins = {use.names[0]: _gradient_class(placer, use) for use in placer.uses if use.key in repeated}
+    return twins, placer.seen
+
+
+def _gradient_class(placer: _Placer, use: Use) -> Any:
+    grads = [g for n in use.names if (g := placer.tensors[n].grad) is not None]
+    return fingerprint(grads[0], 4) if grads else None
 
 
 def _reset(module: nn.Module) -> None:
-    """Bare parameters that reach an activation only through other calls keep this: a function of their size."""
+    """Parameters that stand alone, or reach an activation through other calls, keep this: a function of their size."""
     with torch.no_grad():
         for tensor in _named_tensors(module).values():
             if tensor.is_floating_point() and isinstance(tensor, nn.Parameter):
@@ -294,23 +298,34 @@ def match_weights(source: nn.Module, target: nn.Module, inputs: Any) -> Match:
     ours, theirs = _place(source.double(), inputs), _place(target.double(), inputs)
     by_key = {use.key: use for use in theirs}
     sure = [(use, by_key[use.key]) for use in ours if use.key in by_key]
-    rest = [use for use in ours if use.key not in by_key]
-    matched = {id(b) for _, b in sure}
-    others = [use for use in theirs if id(use) not in matched]
-    assert len(rest) == len(others), f"{_list(rest)} of the source face {_list(others)} of the target"
-    for a, b in zip(rest, others, strict=True):
-        same = (a.kind, a.shapes) == (b.kind, b.shapes)
-        assert same, f"{a.names} {a.shapes} of the source faces {b.names} {b.shapes} of the target"
-    unsure = list(zip(rest, others, strict=True))
+    matched = {id(use) for pair in sure for use in pair}
+    unsure = _by_order([u for u in ours if id(u) not in matched], [u for u in theirs if id(u) not in matched])
     pairs = [pair for a, b in [*sure, *unsure] for pair in zip(a.names, b.names, strict=True)]
     _assert_complete("source", source, {a for a, _ in pairs})
     _assert_complete("target", target, {b for _, b in pairs})
     return Match(_with_counters(pairs, source, target), [(a.names[0], b.names[0]) for a, b in unsure])
 
 
+def _by_order(ours: list[Use], theirs: list[Use]) -> list[tuple[Use, Use]]:
+    """Pair what is left: the n-th of a kind and shape with the n-th."""
+    waiting: dict[Any, list[Use]] = {}
+    for use in theirs:
+        waiting.setdefault((use.kind, use.shapes), []).append(use)
+    pairs = [(a, queue.pop(0)) for a in ours if (queue := waiting.get((a.kind, a.shapes)))]
+    paired = {id(use) for pair in pairs for use in pair}
+    alone = [[use for use in uses if id(use) not in paired] for uses in (ours, theirs)]
+    if any(alone):
+        places = " and ".join(
+            f"{uses[0].names[0]} ({role})" for role, uses in zip(ROLES, (ours, theirs), strict=True) if uses
+        )
+        lists = "; ".join(f"{role}: {_list(uses)}" for role, uses in zip(ROLES, alone, strict=True))
+        raise AssertionError(f"the networks part at {places}; weights without a partner: {lists}")
+    return pairs
+
+
 def _list(uses: list[Use]) -> str:
-    names = ", ".join(use.names[0] for use in uses[:3])
-    return f"{len(uses)} weights ({names}{', …' if len(uses) > 3 else ''})"
+    names = ", ".join(f"{use.names[0]} {use.shapes[0]}" for use in uses[:3])
+    return f"{len(uses)} ({names}{', …' if len(uses) > 3 else ''})" if uses else "none"
 
 
 def _assert_complete(role: str, module: nn.Module, used: set[str]) -> None:

@@ -55,13 +55,13 @@ class Shake(Chance):
 
 
 class ShiftedShortcut(nn.Module):
-    def __init__(self, i: int, o: int, s: int) -> None:
+    def __init__(self, i: int, o: int, s: int, relu: bool = True) -> None:
         super().__init__()
-        self.stride = s
+        self.stride, self.relu = s, relu
         self.conv1, self.conv2, self.bn = conv(i, o // 2, 1), conv(i, o // 2, 1), nn.BatchNorm2d(o)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(x)
+        x = F.relu(x) if self.relu else x
         shifted = F.pad(x, (1, -1, 1, -1))
         s = self.stride
         return self.bn(torch.cat([self.conv1(x[:, :, ::s, ::s]), self.conv2(shifted[:, :, ::s, ::s])], 1))
@@ -79,6 +79,18 @@ class Unit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.mix(self.branch1(x), self.branch2(x)) + self.shortcut(x)
+
+
+class PostUnit(Unit):
+    """A port's mistake, kept to be compared: ReLU after the addition, none before branches and shortcut."""
+
+    def __init__(self, i: int, o: int, s: int, mode: str) -> None:
+        super().__init__(i, o, s, mode)
+        self.branch1, self.branch2 = self.branch1[1:], self.branch2[1:]
+        self.shortcut = ShiftedShortcut(i, o, s, relu=False) if i != o else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(super().forward(x))
 
 
 class NextUnit(nn.Module):
@@ -100,6 +112,12 @@ def shakeshake(depth: int, base: int, mode: str = "shake-shake-image", classes: 
     units = three_stages(lambda i, o, s: Unit(i, o, s, mode), 16, (base, 2 * base, 4 * base), n)
     stem = nn.Sequential(conv(3, 16), nn.BatchNorm2d(16))
     return network(stem=stem, **units, post=nn.ReLU(), pool=global_mean(), fc=nn.Linear(4 * base, classes))
+
+
+def shakeshake_post(depth: int, base: int, mode: str = "shake-shake-image", classes: int = 10) -> nn.Module:
+    """The port's reading: same parameters, other function."""
+    units = three_stages(lambda i, o, s: PostUnit(i, o, s, mode), 16, (base, 2 * base, 4 * base), (depth - 2) // 6)
+    return network(stem=conv_bn_relu(3, 16), **units, pool=global_mean(), fc=nn.Linear(4 * base, classes))
 
 
 def shakeshake_next(

@@ -5,14 +5,27 @@ from functools import partial
 
 from torch import nn
 
+from .alexnet import alexnet
+from .allcnn import allcnn_c
+from .common import network
 from .densenet import densenet
+from .elu import elu11, elu18
+from .fmp import fmp
 from .fractalnet import fractalnet
+from .googlenet import FILTERS, googlenet, inception, naive
+from .hesun import hesun
+from .highway import highway19, highway32
 from .lenet import lenet5, lenet5_original
+from .maxout import fitnet19, maxout_net
+from .nin import dsn, nin
 from .preresnet import preresnet
 from .pyramidnet import pyramidnet
 from .resnet import resnet, resnet_bottleneck
 from .resnext import resnext
 from .shakeshake import shakeshake, shakeshake_next
+from .stochdepth import stochastic_depth
+from .swapout import swapout
+from .weighted import weighted_resnet
 from .wrn import wrn
 
 Make = Callable[[], nn.Module]
@@ -78,4 +91,47 @@ def _branching() -> dict[str, Make]:
     }
 
 
-ORACLES: dict[str, Make] = _lenets() | _resnets() | _wrns() | _densenets() | _pyramids() | _branching()
+def _early() -> dict[str, Make]:
+    return {
+        "alexnet_2012": alexnet,
+        **_by_classes("nin", nin),
+        **_by_classes("dsn", dsn),
+        "maxout_c10": maxout_net,
+        **_by_classes("fitnet19", fitnet19),
+        **_by_classes("allcnn_c", allcnn_c),
+        **_by_classes("highway19", highway19),
+        "highway32_c10_inferred": highway32,
+        **_by_classes("elu18", elu18),
+        "elu11_c100": elu11,
+        **_by_classes("fmp_160nC2", fmp),
+        "fmp_64nC2_c100": partial(fmp, 64, 100),
+        "fmp_96nC2_c10": partial(fmp, 96),
+    }
+
+
+def _random_and_weighted() -> dict[str, Make]:
+    return {
+        **_by_classes("stochdepth110", stochastic_depth, 110),
+        "stochdepth1202_c10": partial(stochastic_depth, 1202),
+        **_by_classes("swapout_v2_32_w4", swapout),
+        "weighted_resnet118_c10": partial(weighted_resnet, 118),
+        "weighted_resnet1192_c10": partial(weighted_resnet, 1192),
+    }
+
+
+def _imagenet() -> dict[str, Make]:
+    return {
+        "googlenet": googlenet,
+        "googlenet_aux": partial(googlenet, aux=True),
+        "inception_3a_naive": lambda: network(module=naive(192, 64, 128, 32)),
+        "inception_3a_reduced": lambda: network(module=inception(*FILTERS["3a"])),
+        "hesun_A": partial(hesun, (5, 1), (3, 3)),
+        "hesun_B": partial(hesun, (5, 1), (2, 6)),
+        "hesun_C": partial(hesun, (3, 2), (3, 3)),
+        "hesun_D": partial(hesun, (3, 2), (2, 6)),
+        **{f"hesun_D+{more}": partial(hesun, (3, 2), (2, 6 + more)) for more in (2, 4, 6, 8)},
+    }
+
+
+_TABLES = (_lenets, _early, _resnets, _random_and_weighted, _wrns, _densenets, _pyramids, _branching, _imagenet)
+ORACLES: dict[str, Make] = {name: make for table in _TABLES for name, make in table().items()}

@@ -14,7 +14,7 @@ from oracles import ORACLES
 from oracles.common import Chance, conv, still
 from oracles.compare import assert_same, content_dropout, copy_weights, match_weights, ordered_weights
 from oracles.densenet import densenet
-from oracles.fmp import FractionalMaxPool, fmp, random_regions, sizes
+from oracles.fmp import FractionalMaxPool, fmp, random_regions, sizes, torch_regions
 from oracles.fractalnet import Join, fractalnet
 from oracles.googlenet import googlenet
 from oracles.highway import Highway
@@ -528,6 +528,15 @@ def test_fractional_pooling_takes_given_regions() -> None:
     x = torch.arange(16.0).reshape(1, 1, 4, 4)
     assert pool(x).flatten().tolist() == [4.0, 7.0, 12.0, 15.0]
     assert len(parts(fmp(1), FractionalMaxPool)) == 12
+
+
+@pytest.mark.parametrize("sample", [0.0, 0.3, 0.77])
+def test_fractional_regions_of_pytorch_are_reproduced(sample: float) -> None:
+    x, samples = torch.randn(2, 3, 25, 25), torch.empty(2, 3, 2)
+    samples[..., 0], samples[..., 1] = sample, 0.5
+    pool = FractionalMaxPool(25, 18)
+    pool.fixed = (torch_regions(25, 18, 0.5), torch_regions(25, 18, sample))
+    assert torch.equal(pool(x), F.fractional_max_pool2d(x, 2, output_size=18, _random_samples=samples))
 
 
 # ---- small facts of the papers

@@ -41,6 +41,16 @@ def random_regions(size: int, out: int) -> Regions:
     return [(a, b + 1) for a, b in pairwise(edges)]
 
 
+def torch_regions(size: int, out: int, sample: float, window: int = 2) -> Regions:
+    """The windows of PyTorch's fractional pooling for one of its random samples: all equally long, the last at the end.
+
+    They are not the paper's regions, which stretch to three rows where the step is two.
+    """
+    alpha = (size - window) / (out - 1)
+    starts = [int((k + sample) * alpha) - int(sample * alpha) for k in range(out - 1)]
+    return [(a, a + window) for a in [*starts, size - window]]
+
+
 class FractionalMaxPool(Chance):
     """`fixed` is (regions of rows, regions of columns), each a list of half-open intervals."""
 

@@ -158,6 +158,13 @@ def substitute(expr: Expr, bindings: dict[str, Expr]) -> Expr:
     return expr
 
 
+def has_symbols(expr: Expr) -> bool:
+    """Whether a parameter name stands in `expr`."""
+    if isinstance(expr, tuple):
+        return any(has_symbols(part) for part in expr[1:])
+    return isinstance(expr, str)
+
+
 def evaluate(expr: Expr, bindings: dict[str, Number]) -> Number:
     """The value of `expr` where its parameters have the values in `bindings`.
 

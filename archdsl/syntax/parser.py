@@ -41,11 +41,15 @@ def parse(source: Source, bag: Diagnostics) -> Parsed | None:
     parsed = _parse(source, first, guess=False)
     if len(first):
         again = _parse(source, second, guess=True)
-        if len(second) <= len(first):
+        if _unclosed(second) > _unclosed(first) or len(second) <= len(first):
             parsed, first = again, second
     for finding in first:
         bag.add(finding)
     return parsed
+
+
+def _unclosed(bag: Diagnostics) -> int:
+    return sum(d.code == errors.unclosed_bracket.code for d in bag)
 
 
 def _parse(source: Source, bag: Diagnostics, guess: bool) -> Parsed | None:

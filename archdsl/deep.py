@@ -1,0 +1,43 @@
+"""A stack of our own for the compiler: its depth is bounded by the language's limits, not by how deep the caller is."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_STACK = 64 * 1024 * 1024  # bytes, reserved and not used unless a text is deeply nested
+_FRAMES = 20_000  # far above what 64 calls of 64 brackets take
+_lock = threading.Lock()
+
+
+def run(work: Callable[[], T]) -> T:
+    """`work()` on a fresh stack, in a thread where there are threads; whatever it raises is raised here."""
+    outcome: list[tuple[bool, object]] = []
+
+    def target() -> None:
+        try:
+            outcome.append((True, work()))
+        except BaseException as error:  # noqa: BLE001  handed to the caller below
+            outcome.append((False, error))
+
+    with _lock:
+        frames, stack = sys.getrecursionlimit(), threading.stack_size(_STACK)
+        sys.setrecursionlimit(max(frames, _FRAMES))
+        try:
+            thread = threading.Thread(target=target, name="archdsl")
+            thread.start()
+        except RuntimeError:  # no threads here (a browser)
+            target()
+        else:
+            thread.join()
+        finally:
+            threading.stack_size(stack)
+            sys.setrecursionlimit(frames)
+    succeeded, value = outcome[0]
+    if not succeeded:
+        raise value  # type: ignore[misc]
+    return value  # type: ignore[return-value]

@@ -1,0 +1,188 @@
+"""Arguments to parameters: by place, by name, with what is still open left open."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from archdsl.elaborate import errors
+from archdsl.elaborate.values import UNKNOWN, BlockLayer, OpLayer, Value, described, is_layer, is_number
+from archdsl.ops.coerce import coerce
+from archdsl.ops.op import REQUIRED, Misfit
+from archdsl.ops.op import Value as Attr
+from archdsl.scalar import Scalar
+from archdsl.source import Span
+from archdsl.syntax import ast
+
+if TYPE_CHECKING:
+    from archdsl.elaborate.frame import Frame
+
+# An evaluated argument: its name (None by place), its value, where it stands.
+Given = tuple[ast.Name | None, Value, Span]
+
+TYPES = ("int", "number", "bool", "text", "list", "layer")
+
+
+def configure(layer: OpLayer | BlockLayer, given: list[Given], frame: Frame, span: Span) -> OpLayer | BlockLayer | None:
+    """The layer with further arguments; None where they do not go with it (reported)."""
+    if isinstance(layer, OpLayer) and layer.op.wraps and layer.body is None and given and given[0][0] is None:
+        return _wrapping(layer, given, frame, span)
+    names = parameter_names(layer)
+    bound = match(_title(layer), names, dict(layer.bound), given, frame, span)
+    if bound is None:
+        return None
+    new = replace(layer, bound=bound, span=span)
+    fits = check_op(new, given, frame) if isinstance(new, OpLayer) else _types_fit(new, given, frame)
+    return new if fits else None
+
+
+def _wrapping(layer: OpLayer, given: list[Given], frame: Frame, span: Span) -> OpLayer | None:
+    body = given[0][1]
+    if body is UNKNOWN:
+        return None
+    if not is_layer(body):
+        frame.report(errors.wrong_argument(given[0][2], layer.op.name, f"takes a layer first, not {described(body)}"))
+        return None
+    held = replace(layer, body=body)  # pyright: ignore[reportArgumentType]
+    return configure(held, given[1:], frame, span)  # pyright: ignore[reportReturnType]
+
+
+def _title(layer: OpLayer | BlockLayer) -> str:
+    return layer.op.name if isinstance(layer, OpLayer) else layer.block.name.text
+
+
+def parameter_names(layer: OpLayer | BlockLayer) -> list[str]:
+    """All parameters, in order."""
+    params = layer.op.params if isinstance(layer, OpLayer) else layer.block.params
+    return [p.name if isinstance(p.name, str) else p.name.text for p in params]
+
+
+def match(
+    title: str, names: list[str], bound: dict[str, Value], given: list[Given], frame: Frame, span: Span
+) -> dict[str, Value] | None:
+    """`bound` with `given` added: by place into the open parameters in order, by name anywhere."""
+    named = {name.text for name, _, _ in given if name is not None}
+    open_names = [name for name in names if name not in bound and name not in named]
+    by_place = [value for name, value, _ in given if name is None]
+    fine = True
+    if len(by_place) > len(open_names):
+        fine = False
+        _report_surplus(title, names, open_names, bound, given, frame, span)
+    taken = dict(bound)
+    taken.update(zip(open_names, by_place, strict=False))
+    seen: set[str] = set()
+    for name, value, place in given:
+        if name is None:
+            continue
+        if name.text not in names:
+            frame.report(errors.unknown_argument(name.span, name.text, title, names))
+            fine = False
+        elif name.text in seen:
+            frame.report(errors.argument_twice(place, name.text, title))
+            fine = False
+        seen.add(name.text)
+        taken[name.text] = value
+    return taken if fine else None
+
+
+def _report_surplus(
+    title: str, names: list[str], open_names: list[str], bound: dict[str, Value], given: list[Given], frame: Frame, span: Span
+) -> None:
+    """More arguments by place than open parameters: one of them is also given by name, or there are too many."""
+    by_place = sum(name is None for name, _, _ in given)
+    doubled = [(name, place) for name, _, place in given if name is not None and name.text in names[:by_place]]
+    if doubled and by_place <= len(names) - len(bound):
+        frame.report(errors.argument_twice(doubled[0][1], doubled[0][0].text, title))
+    else:
+        surplus = [place for name, _, place in given if name is None][len(open_names)]
+        frame.report(errors.too_many_arguments(surplus, title, len(names), len(bound) + len(given)))
+
+
+def check_op(layer: OpLayer, given: list[Given], frame: Frame) -> bool:
+    """Whether each given argument suits its parameter; reported at the argument."""
+    fine = True
+    for param in layer.op.params:
+        if param.name not in layer.bound:
+            continue
+        value = layer.bound[param.name]
+        if value is UNKNOWN:
+            fine = False
+        elif not is_plain(value) or isinstance(coerce(param, value), Misfit):
+            frame.report(_unsuitable(layer, param.name, value, _place(layer, param.name, value, given)))
+            fine = False
+    return fine
+
+
+def _place(layer: OpLayer, name: str, value: Value, given: list[Given]) -> Span:
+    by_name = [place for n, _, place in given if n is not None and n.text == name]
+    by_value = [place for n, v, place in given if n is None and v is value]
+    return (by_name or by_value or [layer.span])[0]
+
+
+def _unsuitable(layer: OpLayer, name: str, value: Value, span: Span) -> errors.Diagnostic:
+    param = layer.op.param(name)
+    assert param is not None
+    if not is_plain(value):
+        return errors.wrong_argument(span, layer.op.name, f"`{name}` takes {param.kind.value}, got {described(value)}")
+    misfit = coerce(param, value)
+    assert isinstance(misfit, Misfit)
+    return errors.wrong_argument(span, layer.op.name, misfit.reason, misfit.hint)
+
+
+def is_plain(value: object) -> bool:
+    """Whether a value can be an attribute: numbers, flags, texts, none, and lists of them."""
+    if isinstance(value, tuple):
+        return all(is_plain(part) for part in value)  # pyright: ignore[reportUnknownVariableType]
+    return value is None or isinstance(value, (Scalar, bool, str))
+
+
+def op_attributes(layer: OpLayer, frame: Frame, span: Span) -> dict[str, Attr] | None:
+    """All attributes of a primitive, defaults included; None where one is missing or wrong (reported)."""
+    absent = tuple(p.name for p in layer.op.params if p.required and p.name not in layer.bound)
+    if absent:
+        frame.report(errors.missing_argument(span, layer.op.name, absent))
+        return None
+    attrs: dict[str, Attr] = {}
+    for param in layer.op.params:
+        value = layer.bound.get(param.name, param.default)
+        if value is UNKNOWN:
+            return None
+        found = coerce(param, value)
+        if isinstance(found, Misfit):
+            frame.report(errors.wrong_argument(span, layer.op.name, found.reason, found.hint))
+            return None
+        attrs[param.name] = found
+    return attrs
+
+
+def missing(layer: BlockLayer | OpLayer) -> tuple[str, ...]:
+    """The parameters without a default that are still open."""
+    if isinstance(layer, OpLayer):
+        return tuple(p.name for p in layer.op.params if p.default is REQUIRED and p.name not in layer.bound)
+    return tuple(p.name.text for p in layer.block.params if p.default is None and p.name.text not in layer.bound)
+
+
+def _types_fit(layer: BlockLayer, given: list[Given], frame: Frame) -> bool:
+    fine = True
+    for param in layer.block.params:
+        value = layer.bound.get(param.name.text, UNKNOWN)
+        if param.type is None or value is UNKNOWN or has_type(value, param.type.text):
+            continue
+        places = [place for name, v, place in given if (name is not None and name.text == param.name.text) or v is value]
+        where = places[0] if places else layer.span
+        frame.report(errors.wrong_type(where, param.name.text, param.type.text, value, param.span))
+        fine = False
+    return fine
+
+
+def has_type(value: Value, type_name: str) -> bool:
+    """Whether a value is of a declared type; an unknown type is reported where it is declared, not here."""
+    checks = {
+        "int": isinstance(value, Scalar) and value.is_whole,
+        "number": is_number(value),
+        "bool": isinstance(value, bool),
+        "text": isinstance(value, str),
+        "list": isinstance(value, tuple),
+        "layer": is_layer(value),
+    }
+    return checks.get(type_name, True)

@@ -1,0 +1,100 @@
+"""Claims held against what is computed: `expect` of a network, and the columns of `variants`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from archdsl.elaborate import errors
+from archdsl.elaborate.evaluate import evaluate
+from archdsl.elaborate.frame import Assembly, Frame, Session
+from archdsl.elaborate.values import UNKNOWN, shown
+from archdsl.scalar import Scalar
+from archdsl.syntax import ast
+
+if TYPE_CHECKING:
+    from archdsl.analyses.cost import Cost
+    from archdsl.elaborate.load import Module
+    from archdsl.elaborate.networks import Built
+
+_Metric = Callable[["Cost"], int]
+
+# What can be claimed, and how it is computed.
+METRICS: dict[str, tuple[str, _Metric]] = {
+    "params": ("parameters", lambda cost: cost.params.total),
+    "conv_params": ("convolution weights", lambda cost: cost.params.conv_weight),
+    "macs": ("multiply-accumulates", lambda cost: cost.macs.total),
+    "flops": ("floating-point operations", lambda cost: cost.macs.flops),
+    "depth": ("weight layers on the longest path", lambda cost: cost.depth),
+}
+# What only an experiment tells: quoted, never computed. Allowed in `variants` and `reported`.
+QUOTED = ("error", "top1", "top5", "accuracy", "time", "epochs", "memory", "loss")
+
+
+def check_claims(built: Built, cost: Cost, module: Module, session: Session) -> None:
+    """Report the claims that do not hold: a variant's own, or the network's where it has its default parameters."""
+    frame = Frame(session, module, Assembly())
+    if built.variant is not None:
+        _check(built.variant.claims, cost, frame, quoted=True)
+    if built.plain:
+        for statement in _claims(built.network.body):
+            _check(statement.claims, cost, frame, quoted=statement.keyword.text == "reported")
+
+
+def _claims(body: Iterable[ast.Statement]) -> Iterator[ast.Claims]:
+    return (statement for statement in body if isinstance(statement, ast.Claims))
+
+
+def _check(claims: tuple[ast.Claim, ...], cost: Cost, frame: Frame, quoted: bool) -> None:
+    for claim in claims:
+        name = claim.metric.text
+        known = [*METRICS, *QUOTED] if quoted else list(METRICS)
+        if name not in known:
+            frame.report(errors.unknown_metric(claim.metric.span, name, known))
+        elif name in METRICS and (not quoted or claim.subject is None):
+            _hold(claim, cost, frame)
+
+
+def _hold(claim: ast.Claim, cost: Cost, frame: Frame) -> None:
+    value = evaluate(claim.value, frame)
+    if value is UNKNOWN:
+        return
+    if not isinstance(value, Scalar):
+        frame.report(errors.claim_form(claim.value.span, f"a claim is a number, not {shown(value)}"))
+        return
+    title, compute = METRICS[claim.metric.text]
+    found = compute(cost)
+    unit = claim.value.unit if isinstance(claim.value, ast.Number) else Fraction(1)
+    if not _holds(claim.operator.text, Fraction(found), Fraction(value.value), unit):
+        frame.report(_failure(claim, title, found, value, unit, cost))
+
+
+def _holds(operator: str, found: Fraction, claimed: Fraction, unit: Fraction) -> bool:
+    if operator == "~":
+        return 2 * abs(found - claimed) <= unit
+    return {"=": found == claimed, "<=": found <= claimed, ">=": found >= claimed}[operator]
+
+
+def _failure(claim: ast.Claim, title: str, found: int, value: Scalar, unit: Fraction, cost: Cost) -> errors.Diagnostic:
+    difference = found - Fraction(value.value)
+    size = int(difference) if difference.denominator == 1 else round(float(difference))
+    detail = f"off by {size:+,}" if claim.operator.text in ("=", "~") else ""
+    text = f"{claim.operator.text} {claim.value.span.text}"
+    return errors.claim_fails(claim.span, title, text, f"{found:,}", detail, _hint(claim, found, value, unit, cost))
+
+
+def _hint(claim: ast.Claim, found: int, value: Scalar, unit: Fraction, cost: Cost) -> str | None:
+    """Which other way of counting gives the claimed number, if one does."""
+    others = {
+        "convolution weights alone": cost.params.conv_weight,
+        "convolutions and linear layers alone": cost.params.conv_weight + cost.params.linear_weight,
+        "multiply-accumulates": cost.macs.total,
+        "twice the multiply-accumulates": cost.macs.flops,
+    }
+    for what, count in others.items():
+        if count != found and _holds(claim.operator.text, Fraction(count), Fraction(value.value), unit):
+            return f"{what} give {count:,}"
+    if claim.operator.text == "~" and 0 <= found - Fraction(value.value) < unit:
+        return "the paper's figure looks cut off, not rounded; quote it with `reported`, and `expect` the exact count"
+    return None

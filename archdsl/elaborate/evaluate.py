@@ -1,0 +1,503 @@
+"""Expressions to values: one function per kind of expression, found in one table.
+
+The tree is no deeper than its brackets, which the lexer bounds; operator chains are flat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from archdsl.diagnostic import Label
+from archdsl.elaborate import errors
+from archdsl.elaborate.apply import apply, settled
+from archdsl.elaborate.arguments import Given, configure, match
+from archdsl.elaborate.frame import CallSite
+from archdsl.elaborate.operators import combine, compare, negate, power
+from archdsl.elaborate.values import (
+    UNKNOWN,
+    BlockLayer,
+    Builtin,
+    Function,
+    Named,
+    OpLayer,
+    Sequence,
+    Value,
+    is_layer,
+    is_tensor,
+    shown,
+)
+
+from archdsl.ops import OPS
+from archdsl.scalar import Scalar
+from archdsl.source import Span
+from archdsl.syntax import ast
+
+if TYPE_CHECKING:
+    from archdsl.elaborate.frame import Frame
+
+
+def evaluate(expr: ast.Expr, frame: Frame) -> Value:
+    """The value of an expression; UNKNOWN after an error, which is then reported."""
+    frame.step(expr.span)
+    return _EVALUATORS[type(expr)](expr, frame)
+
+
+# ---- leaves -----------------------------------------------------------------------------------------------------
+
+
+def _name(expr: ast.Name, frame: Frame) -> Value:
+    binding = frame.look_up(expr.text)
+    if binding is not None:
+        binding.used = True
+        return binding.value
+    return top_level(expr, frame)
+
+
+def top_level(expr: ast.Name, frame: Frame) -> Value:
+    """A name that no body has given: of the file, of an import, of the language."""
+    found = frame.module.names.get(expr.text)
+    if found is not None:
+        home, declaration = found
+        if isinstance(declaration, ast.Constant):
+            return _constant(declaration, home, frame)
+        if isinstance(declaration, ast.Function):
+            return Function(declaration, _file_frame(frame, home))
+        if declaration.name.text and isinstance(declaration, (ast.Block, ast.ExternDecl)):
+            return BlockLayer(declaration, home, {}, expr.span)
+    if expr.text in OPS:
+        from archdsl.elaborate.builtins import BUILTINS
+
+        return Builtin(expr.text) if expr.text in BUILTINS else OpLayer(OPS[expr.text], {}, expr.span)
+    return _builtin(expr)
+
+
+def _builtin(expr: ast.Name) -> Value:
+    from archdsl.elaborate.builtins import BUILTINS
+
+    return Builtin(expr.text) if expr.text in BUILTINS else UNKNOWN  # unknown names are said by `resolve`
+
+
+def _file_frame(frame: Frame, home: Any) -> Frame:
+    """A scope with nothing but the names of a file in sight."""
+    from archdsl.elaborate.frame import Frame
+
+    return Frame(frame.session, home, frame.assembly, {}, None, frame.site, frame.place)
+
+
+def _constant(declaration: ast.Constant, home: Any, frame: Frame) -> Value:
+    name = declaration.name.text
+    if name not in home.values:
+        home.values[name] = UNKNOWN  # while it is being evaluated: a constant cannot need itself
+        with frame.deeper(declaration.span):
+            home.values[name] = evaluate(declaration.value, _file_frame(frame, home))
+    return home.values[name]
+
+
+def _number(expr: ast.Number, frame: Frame) -> Value:
+    return Scalar(expr.value)
+
+
+def _text(expr: ast.Text, frame: Frame) -> Value:
+    return expr.value
+
+
+def _literal(expr: ast.Literal, frame: Frame) -> Value:
+    return expr.value
+
+
+def _wildcard(expr: ast.Wildcard, frame: Frame) -> Value:
+    frame.report(errors.wrong_place(expr.span, "_", "an expression", "it stands for any size in a shape annotation"))
+    return UNKNOWN
+
+
+# ---- brackets ---------------------------------------------------------------------------------------------------
+
+
+def _group(expr: ast.Group, frame: Frame) -> Value:
+    if len(expr.items) == 1:
+        return evaluate(expr.items[0], frame)
+    return tuple(evaluate(item, frame) for item in expr.items)
+
+
+def _list(expr: ast.ListOf, frame: Frame) -> Value:
+    values: list[Value] = []
+    for item in expr.items:
+        if isinstance(item, ast.Comprehension):
+            values.extend(comprehend(item, frame))
+        else:
+            values.append(evaluate(item, frame))
+    frame.check_items(len(values), expr.span)
+    return tuple(values)
+
+
+def _comprehension(expr: ast.Comprehension, frame: Frame) -> Value:
+    return tuple(comprehend(expr, frame))
+
+
+def comprehend(expr: ast.Comprehension, frame: Frame) -> list[Value]:
+    """The items of a comprehension."""
+    return [value for value, _ in each_item(expr, frame, lambda inner: evaluate(expr.item, inner))]
+
+
+def each_item(expr: ast.Comprehension, frame: Frame, run: Callable[[Frame], Value]) -> list[tuple[Value, int]]:
+    """`run` in a scope for each item that the comprehension goes through."""
+    source = evaluate(expr.source, frame)
+    items = as_list(source, frame, expr.source.span)
+    if items is None:
+        return [(UNKNOWN, 0)]
+    results: list[tuple[Value, int]] = []
+    for index, item in enumerate(items):
+        inner = frame.inner()
+        inner.place = _joined_place(frame.place, f"item {index + 1} of {len(items)}")
+        if not take_apart(expr.names, item, inner, expr.source.span):
+            return [(UNKNOWN, 0)]
+        if expr.condition is None or truth(expr.condition, inner):
+            results.append((run(inner), index))
+    return results
+
+
+def _joined_place(place: str, more: str) -> str:
+    return f"{place}, {more}" if place else more
+
+
+def take_apart(names: tuple[ast.Name, ...], value: Value, frame: Frame, span: Span) -> bool:
+    """Bind one name to a value, or several to the items of a list."""
+    if len(names) == 1:
+        frame.bind(names[0].text, value, names[0].span)
+        return True
+    items = as_list(value, frame, span)
+    if items is None:
+        return False
+    if len(items) != len(names):
+        frame.report(errors.wrong_count(names[0].span.to(names[-1].span), len(names), len(items)))
+        return False
+    for name, item in zip(names, items, strict=True):
+        frame.bind(name.text, item, name.span)
+    return True
+
+
+def as_list(value: Value, frame: Frame, span: Span) -> tuple[Value, ...] | None:
+    """The items of a list; None for anything else (reported)."""
+    if isinstance(value, tuple):
+        return value
+    if value is not UNKNOWN:
+        frame.report(errors.not_a_list(span, value))
+    return None
+
+
+def _index(expr: ast.Index, frame: Frame) -> Value:
+    value, index = evaluate(expr.value, frame), evaluate(expr.index, frame)
+    items = as_list(value, frame, expr.value.span)
+    if items is None or index is UNKNOWN:
+        return UNKNOWN
+    if not isinstance(index, Scalar) or not isinstance(index.value, int) or not 0 <= index.value < len(items):
+        frame.report(errors.no_such_item(expr.index.span, index, len(items)))
+        return UNKNOWN
+    return items[index.value]
+
+
+_DIMENSIONS = {1: ("features",), 2: ("tokens", "features"), 3: ("channels", "height", "width")}
+
+
+def dimension_names(rank: int) -> tuple[str, ...]:
+    """What the dimensions of a tensor of that rank are called."""
+    return _DIMENSIONS.get(rank, tuple(f"size{i}" for i in range(rank)))
+
+
+def _attribute(expr: ast.Attribute, frame: Frame) -> Value:
+    value = evaluate(expr.value, frame)
+    if value is UNKNOWN:
+        return UNKNOWN
+    if not is_tensor(value):
+        frame.report(errors.unknown_attribute(expr.name.span, expr.name.text, (), "this value"))
+        return UNKNOWN
+    wire = settled(cast(Any, value), frame)
+    sizes = dict(zip(dimension_names(len(wire.shape)), wire.shape, strict=True))
+    if expr.name.text == "shape":
+        return tuple(_size(d) for d in wire.shape)
+    if expr.name.text not in sizes:
+        frame.report(errors.unknown_attribute(expr.name.span, expr.name.text, [*sizes, "shape"], "this tensor"))
+        return UNKNOWN
+    return _size(sizes[expr.name.text])
+
+
+def _size(dimension: int | Scalar) -> Scalar:
+    return dimension if isinstance(dimension, Scalar) else Scalar(dimension)
+
+
+# ---- operators --------------------------------------------------------------------------------------------------
+
+
+def _chained(expr: ast.Chained, frame: Frame) -> Value:
+    operator = expr.operators[0].text
+    if operator in ("and", "or"):
+        return _logic(expr, operator, frame)
+    if operator in ("==", "!=", "<", "<=", ">", ">="):
+        return _comparisons(expr, frame)
+    value = evaluate(expr.operands[0], frame)
+    for sign, operand in zip(expr.operators, expr.operands[1:], strict=True):
+        span = expr.operands[0].span.to(operand.span)
+        value = combine(sign.text, value, evaluate(operand, frame), frame, span)
+    return value
+
+
+def _logic(expr: ast.Chained, operator: str, frame: Frame) -> Value:
+    for operand in expr.operands:
+        value = evaluate(operand, frame)
+        if value is UNKNOWN:
+            return UNKNOWN
+        if not isinstance(value, bool):
+            frame.report(errors.not_a_condition(operand.span, value))
+            return UNKNOWN
+        if value == (operator == "or"):
+            return value
+    return operator == "and"
+
+
+def _comparisons(expr: ast.Chained, frame: Frame) -> Value:
+    values = [evaluate(operand, frame) for operand in expr.operands]
+    for index, sign in enumerate(expr.operators):
+        span = expr.operands[index].span.to(expr.operands[index + 1].span)
+        holds = compare(sign.text, values[index], values[index + 1], frame, span)
+        if holds is not True:
+            return holds
+    return True
+
+
+def _unary(expr: ast.Unary, frame: Frame) -> Value:
+    value = evaluate(expr.operand, frame)
+    if expr.operator.text == "-":
+        return negate(value, frame, expr.span)
+    if value is UNKNOWN:
+        return UNKNOWN
+    if not isinstance(value, bool):
+        frame.report(errors.not_a_condition(expr.operand.span, value))
+        return UNKNOWN
+    return not value
+
+
+def _power(expr: ast.Power, frame: Frame) -> Value:
+    return power(evaluate(expr.base, frame), evaluate(expr.exponent, frame), frame, expr.span)
+
+
+def _range(expr: ast.Range, frame: Frame) -> Value:
+    first, last = evaluate(expr.first, frame), evaluate(expr.last, frame)
+    if first is UNKNOWN or last is UNKNOWN:
+        return UNKNOWN
+    for value, part in ((first, expr.first), (last, expr.last)):
+        if not isinstance(value, Scalar) or not value.is_whole:
+            frame.report(errors.not_whole(part.span, "a range", derivation(part, value, frame), origins(part, frame)))
+            return UNKNOWN
+    start, stop = int(cast(Scalar, first)), int(cast(Scalar, last))
+    frame.check_items(stop - start + 1, expr.span)
+    return tuple(Scalar(i) for i in range(start, stop + 1))
+
+
+def _choice(expr: ast.Choice, frame: Frame) -> Value:
+    outcome = condition(expr.condition, frame)
+    if outcome is None:
+        return UNKNOWN
+    return evaluate(expr.then if outcome else expr.otherwise, frame)
+
+
+def truth(expr: ast.Expr, frame: Frame) -> bool:
+    """Whether a condition holds; false after an error."""
+    value = evaluate(expr, frame)
+    if value is not UNKNOWN and not isinstance(value, bool):
+        frame.report(errors.not_a_condition(expr.span, value))
+    return value is True
+
+
+def condition(expr: ast.Expr, frame: Frame) -> bool | None:
+    """The outcome of an `if`, noted as a decision of the block; None after an error."""
+    value = evaluate(expr, frame)
+    if value is UNKNOWN:
+        return None
+    if not isinstance(value, bool):
+        frame.report(errors.not_a_condition(expr.span, value))
+        return None
+    frame.assembly.decisions.append((expr.span.text, value))
+    return value
+
+
+# ---- application ------------------------------------------------------------------------------------------------
+
+
+def _arrow(expr: ast.Arrow, frame: Frame) -> Value:
+    value = evaluate(expr.parts[0], frame)
+    if is_layer(value) or isinstance(value, Builtin):
+        return _composed(expr, value, frame)
+    for part in expr.parts[1:]:
+        layer = evaluate(part, frame)
+        if isinstance(layer, Builtin):
+            layer = _merge_layer(layer, part, frame)
+        if isinstance(layer, Function):
+            layer = call_function(layer, [(None, value, part.span)], frame, part.span)
+            frame.report(errors.not_a_layer(part.span, layer))
+            return UNKNOWN
+        value = apply(layer, value, frame, part.span)
+    return value
+
+
+def _merge_layer(builtin: Builtin, part: ast.Expr, frame: Frame) -> Value:
+    """`(a, b) -> concat`: a merge without arguments is a layer of several inputs."""
+    return OpLayer(OPS[builtin.name], {}, part.span) if builtin.name in OPS else builtin
+
+
+def _composed(expr: ast.Arrow, first: Value, frame: Frame) -> Value:
+    layers = [first, *(evaluate(part, frame) for part in expr.parts[1:])]
+    layers = [_merge_layer(v, p, frame) if isinstance(v, Builtin) else v for v, p in zip(layers, expr.parts, strict=True)]
+    if any(layer is UNKNOWN for layer in layers):
+        return UNKNOWN
+    for layer, part in zip(layers, expr.parts, strict=True):
+        if not is_layer(layer):
+            frame.report(errors.not_a_layer(part.span, layer))
+            return UNKNOWN
+    return Sequence(tuple(layers), expr.span)  # pyright: ignore[reportArgumentType]
+
+
+def _apply_call(expr: ast.Apply, frame: Frame) -> Value:
+    callee = evaluate(expr.callee, frame)
+    if isinstance(callee, Builtin):
+        from archdsl.elaborate.builtins import call_builtin
+
+        return call_builtin(callee.name, expr, frame)
+    given = [arg for argument in expr.arguments for arg in given_arguments(argument, frame)]
+    return call(callee, given, expr, frame)
+
+
+def given_arguments(argument: ast.Argument, frame: Frame) -> list[Given]:
+    """An argument, or the items of a comprehension as so many arguments."""
+    if isinstance(argument.value, ast.Comprehension):
+        return [(None, value, argument.span) for value in comprehend(argument.value, frame)]
+    return [(argument.name, evaluate(argument.value, frame), argument.span)]
+
+
+def call(callee: Value, given: list[Given], expr: ast.Apply, frame: Frame) -> Value:
+    """`callee(given)`: a layer configured further, or a function's value."""
+    if callee is UNKNOWN:
+        return UNKNOWN
+    if isinstance(callee, Function):
+        return call_function(callee, given, frame, expr.span)
+    if isinstance(callee, Named):
+        inner = call(callee.layer, given, expr, frame)
+        return Named(inner, callee.label, expr.span) if is_layer(inner) else inner  # pyright: ignore[reportArgumentType]
+    if not isinstance(callee, (OpLayer, BlockLayer)):
+        frame.report(errors.not_callable(expr.span, callee))
+        return UNKNOWN
+    if any(is_tensor(value) for _, value, _ in given):
+        return _call_on_tensor(callee, given, expr, frame)
+    configured = configure(callee, given, frame, expr.span)
+    if configured is None:
+        return UNKNOWN
+    if isinstance(configured, OpLayer) and configured.op.inputs == (0, 0):
+        return apply(configured, (), frame, expr.span)
+    return configured
+
+
+def _call_on_tensor(callee: OpLayer | BlockLayer, given: list[Given], expr: ast.Apply, frame: Frame) -> Value:
+    name = callee.op.name if isinstance(callee, OpLayer) else callee.block.name.text
+    frame.report(errors.layer_on_tensor(expr.span, name))
+    return UNKNOWN
+
+
+def call_function(function: Function, given: list[Given], frame: Frame, span: Span) -> Value:
+    """The value of a `fn` for its arguments. What it makes becomes part of the caller's graph."""
+    declaration = function.declaration
+    names = [param.name.text for param in declaration.params]
+    bound = match(declaration.name.text, names, {}, given, frame, span)
+    if bound is None:
+        return UNKNOWN
+    site = CallSite(frame, span, declaration.name.text, "fn", place_of(frame))
+    inner = function.home.inner(site)
+    inner.assembly, inner.place = frame.assembly, ""
+    absent = bind_parameters(declaration.params, bound, inner)
+    if absent:
+        frame.report(errors.missing_argument(span, declaration.name.text, absent, declaration.name.span))
+        return UNKNOWN
+    with frame.deeper(span):
+        value = evaluate(declaration.value, inner)
+    if isinstance(value, Sequence) and not value.grouped:
+        return Sequence(value.layers, span, declaration.name.text, grouped=True)
+    return value
+
+
+def bind_parameters(params: tuple[ast.Param, ...], bound: dict[str, Value], frame: Frame) -> tuple[str, ...]:
+    """Bind parameters to their arguments or defaults, in order; the names of those that have neither."""
+    absent: list[str] = []
+    for param in params:
+        name = param.name.text
+        if name in bound:
+            frame.bind(name, bound[name], param.name.span, None)
+        elif param.default is not None:
+            frame.bind(name, evaluate(param.default, frame), param.name.span, None)
+        else:
+            absent.append(name)
+    return tuple(absent)
+
+
+def place_of(frame: Frame) -> str:
+    """Where in its body evaluation stands: the statement, and which unit of how many."""
+    return ", ".join(part for part in (frame.assembly.statement, frame.place) if part)
+
+
+# ---- arithmetic shown -------------------------------------------------------------------------------------------
+
+
+def derivation(expr: ast.Expr, value: Value, frame: Frame) -> str:
+    """How a number came about: `n = (depth - 4) / 6 = 25/6, where depth = 29`."""
+    binding = frame.look_up(expr.text) if isinstance(expr, ast.Name) else None
+    origin = binding.origin if binding is not None else None
+    text = expr.span.text
+    if origin is not None:
+        text = f"{text} = {origin.span.text}"
+    known = _numbers_in(origin if origin is not None else expr, frame)
+    where = f", where {', '.join(known)}" if known else ""
+    return f"{text} = {shown(value)}{where}" if not isinstance(expr, ast.Number) else shown(value)
+
+
+def origins(expr: ast.Expr, frame: Frame) -> tuple[Label, ...]:
+    """The statement that gave a name its value."""
+    binding = frame.look_up(expr.text) if isinstance(expr, ast.Name) else None
+    if binding is None or binding.origin is None:
+        return ()
+    return (Label(binding.span.to(binding.origin.span), f"this is {shown(binding.value)}"),)
+
+
+def _numbers_in(expr: ast.Expr, frame: Frame) -> list[str]:
+    if isinstance(expr, ast.Name):
+        binding = frame.look_up(expr.text)
+        plain = binding is not None and isinstance(binding.value, Scalar)
+        return [f"{expr.text} = {shown(binding.value)}"] if binding is not None and plain else []
+    parts: tuple[ast.Expr, ...] = ()
+    if isinstance(expr, ast.Chained):
+        parts = expr.operands
+    elif isinstance(expr, ast.Group):
+        parts = expr.items
+    elif isinstance(expr, ast.Unary):
+        parts = (expr.operand,)
+    found = [text for part in parts for text in _numbers_in(part, frame)]
+    return list(dict.fromkeys(found))
+
+
+_EVALUATORS: dict[type, Callable[[Any, Frame], Value]] = {
+    ast.Name: _name,
+    ast.Number: _number,
+    ast.Text: _text,
+    ast.Literal: _literal,
+    ast.Wildcard: _wildcard,
+    ast.Group: _group,
+    ast.ListOf: _list,
+    ast.Comprehension: _comprehension,
+    ast.Index: _index,
+    ast.Attribute: _attribute,
+    ast.Chained: _chained,
+    ast.Unary: _unary,
+    ast.Power: _power,
+    ast.Range: _range,
+    ast.Choice: _choice,
+    ast.Arrow: _arrow,
+    ast.Apply: _apply_call,
+}
+

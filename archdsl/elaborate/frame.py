@@ -1,0 +1,157 @@
+"""Where evaluation stands: the names in sight, the graph being built, and how one got here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from archdsl.diagnostic import Diagnostic, Diagnostics, Label
+from archdsl.elaborate.values import Binding, BlockLayer, Value
+from archdsl.ir.graph import Auxiliary, Graph, InitRule, Node, Wire
+from archdsl.limits import CALLS, ITEMS, NODES, STEPS, Limit
+from archdsl.source import Span
+from archdsl.syntax import ast
+from archdsl.syntax.errors import over_limit
+
+if TYPE_CHECKING:
+    from archdsl.elaborate.load import Module
+
+
+class TooMuch(Exception):
+    """A limit was reached; elaboration of this network ends here."""
+
+
+@dataclass(slots=True)
+class Session:
+    """What one run shares: findings, block calls already elaborated, and how much has been done."""
+
+    bag: Diagnostics
+    memo: dict[tuple[object, ...], Graph | None] = field(default_factory=dict[tuple[object, ...], "Graph | None"])
+    steps: int = 0
+    nodes: int = 0
+    depth: int = 0
+    damaged: bool = False  # something of the text could not be read: what is missing may have stood there
+
+
+@dataclass(slots=True)
+class Assembly:
+    """A graph being built."""
+
+    nodes: list[Node] = field(default_factory=list[Node])
+    decisions: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
+    inits: list[InitRule] = field(default_factory=list[InitRule])
+    auxiliaries: list[Auxiliary] = field(default_factory=list[Auxiliary])
+    shared: dict[str, tuple[str, object]] = field(default_factory=dict[str, tuple[str, object]])
+    open_calls: dict[int, tuple[BlockLayer, tuple[Wire, ...]]] = field(
+        default_factory=dict[int, "tuple[BlockLayer, tuple[Wire, ...]]"]
+    )
+    statement: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallSite:
+    """From where a block or function was called."""
+
+    frame: Frame
+    span: Span
+    name: str
+    kind: str  # "block" or "fn"
+    place: str  # the statement, and which unit of how many
+
+
+@dataclass(eq=False, slots=True)
+class Frame:
+    """One scope. Inner scopes (a comprehension, a function's body) look further in `outer`."""
+
+    session: Session
+    module: Module
+    assembly: Assembly
+    names: dict[str, Binding] = field(default_factory=dict[str, Binding])
+    outer: Frame | None = None
+    site: CallSite | None = None
+    place: str = ""
+
+    def look_up(self, name: str) -> Binding | None:
+        """The innermost binding of `name` in this scope and those around it."""
+        frame: Frame | None = self
+        while frame is not None:
+            if name in frame.names:
+                return frame.names[name]
+            frame = frame.outer
+        return None
+
+    def inner(self, site: CallSite | None = None) -> Frame:
+        """A scope inside this one, building the same graph."""
+        return Frame(self.session, self.module, self.assembly, {}, self, site or self.site, self.place)
+
+    def bind(self, name: str, value: Value, span: Span, origin: ast.Expr | None = None) -> None:
+        self.names[name] = Binding(value, span, origin)
+
+    def report(self, diagnostic: Diagnostic) -> None:
+        """Add a finding, with the user's own line as the one to blame."""
+        self.session.bag.add(blamed(diagnostic, self.site))
+
+    def step(self, span: Span) -> None:
+        """Count one evaluated expression."""
+        self.session.steps += 1
+        if self.session.steps > STEPS.value:
+            self.give_up(STEPS, span)
+
+    def count_node(self, span: Span) -> None:
+        """Count one node of the graph."""
+        self.session.nodes += 1
+        if self.session.nodes > NODES.value:
+            self.give_up(NODES, span)
+
+    def check_items(self, count: int, span: Span) -> None:
+        """Refuse a list that is too long before it is made."""
+        if count > ITEMS.value:
+            self.give_up(ITEMS, span)
+
+    def give_up(self, limit: Limit, span: Span) -> None:
+        """Report a limit and leave this network."""
+        self.report(over_limit(limit, span))
+        raise TooMuch
+
+    @contextmanager
+    def deeper(self, span: Span) -> Iterator[None]:
+        """One call inside another."""
+        if self.session.depth >= CALLS.value:
+            self.give_up(CALLS, span)
+        self.session.depth += 1
+        try:
+            yield
+        finally:
+            self.session.depth -= 1
+
+    @contextmanager
+    def detached(self) -> Iterator[list[Node]]:
+        """Nodes made inside go to the list that is given, not to the graph."""
+        kept, self.assembly.nodes = self.assembly.nodes, []
+        try:
+            yield self.assembly.nodes
+        finally:
+            self.assembly.nodes = kept
+
+
+def blamed(diagnostic: Diagnostic, site: CallSite | None) -> Diagnostic:
+    """The finding at the user's line: where it arose in the library, that place explains the line that called it."""
+    notes: list[str] = []
+    others = diagnostic.others
+    primary = diagnostic.primary
+    while site is not None:
+        notes.append(_note(site))
+        if primary.span.source.library and not site.span.source.library:
+            others = (Label(primary.span, primary.text or "here"), *others)
+            primary = Label(site.span, f"in this use of `{site.name}`")
+        site = site.frame.site
+    shown = notes if len(notes) <= 6 else [*notes[:3], f"... {len(notes) - 5} more calls ...", *notes[-2:]]
+    return replace(diagnostic, primary=primary, others=others, notes=(*diagnostic.notes, *shown))
+
+
+def _note(site: CallSite) -> str:
+    line, _ = site.span.position
+    place = f" ({site.place})" if site.place else ""
+    return f"in {site.kind} `{site.name}`, called from {site.span.source.name}:{line}{place}"

@@ -1,0 +1,105 @@
+"""Recipes: settings to plain data, checked against the schema of `archdsl.recipe`, with findings at their lines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from archdsl.elaborate import errors
+from archdsl.elaborate.evaluate import evaluate
+from archdsl.elaborate.frame import Assembly, Frame, Session
+from archdsl.elaborate.load import Module
+from archdsl.elaborate.values import UNKNOWN
+from archdsl.scalar import Scalar
+from archdsl.source import Span
+from archdsl.syntax import ast
+
+if TYPE_CHECKING:
+    from archdsl.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class CheckedRecipe:
+    """A recipe of a file: as written, and as validated (None where it does not hold)."""
+
+    name: str
+    raw: dict[str, object]
+    recipe: Recipe | None
+
+
+def check_recipe(declaration: ast.Recipe, module: Module, session: Session) -> CheckedRecipe:
+    """The recipe as data; what is wrong with it is reported at its place."""
+    from archdsl.recipe import validate
+
+    frame = Frame(session, module, Assembly())
+    raw: dict[str, object] = {}
+    seen: dict[str, Span] = {}
+    for setting in declaration.settings:
+        key = setting.key.text
+        if key in seen:
+            frame.report(errors.given_twice(setting.key.span, key, seen[key]))
+            continue
+        seen[key] = setting.key.span
+        raw[key] = _data(setting.value, frame)
+    if any(_broken(value) for value in raw.values()):
+        return CheckedRecipe(declaration.name.text, raw, None)
+    recipe, problems = validate(raw)
+    for problem in problems:
+        frame.report(errors.recipe_problem(_place(declaration, problem.path), problem.message, problem.hint))
+    return CheckedRecipe(declaration.name.text, raw, recipe)
+
+
+def _broken(value: object) -> bool:
+    return value is UNKNOWN or (isinstance(value, list) and any(map(_broken, value)))  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
+
+
+def _data(expr: ast.Expr, frame: Frame) -> Any:
+    """A setting as plain data: words and calls stay words and calls, numbers are computed."""
+    from archdsl.recipe import RawCall
+
+    if isinstance(expr, ast.Name) and frame.look_up(expr.text) is None and not _is_constant(expr, frame):
+        return RawCall(expr.text)
+    if isinstance(expr, ast.Apply) and isinstance(expr.callee, ast.Name):
+        args = tuple(_data(a.value, frame) for a in expr.arguments if a.name is None)
+        kwargs = {a.name.text: _data(a.value, frame) for a in expr.arguments if a.name is not None}
+        return RawCall(expr.callee.text, args, kwargs)
+    if isinstance(expr, ast.ListOf) and not any(isinstance(i, ast.Comprehension) for i in expr.items):
+        return [_data(item, frame) for item in expr.items]
+    return _plain(evaluate(expr, frame))
+
+
+def _is_constant(name: ast.Name, frame: Frame) -> bool:
+    found = frame.module.names.get(name.text)
+    return found is not None and isinstance(found[1], ast.Constant)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Scalar):
+        return value.value
+    return [_plain(part) for part in value] if isinstance(value, tuple) else value  # pyright: ignore[reportUnknownVariableType]
+
+
+def _place(declaration: ast.Recipe, path: tuple[str | int, ...]) -> Span:
+    """The innermost place that a path into the data leads to."""
+    setting = next((s for s in declaration.settings if path and s.key.text == path[0]), None)
+    if setting is None:
+        return declaration.name.span
+    if len(path) == 1:
+        return setting.span
+    return _inner(setting.value, path[1:])
+
+
+def _inner(expr: ast.Expr, path: tuple[str | int, ...]) -> Span:
+    if not path:
+        return expr.span
+    step, rest = path[0], path[1:]
+    if isinstance(expr, ast.ListOf) and isinstance(step, int) and step < len(expr.items):
+        return _inner(expr.items[step], rest)
+    if isinstance(expr, ast.Apply):
+        by_place = [a for a in expr.arguments if a.name is None]
+        if isinstance(step, int) and step < len(by_place):
+            return _inner(by_place[step].value, rest)
+        named = next((a for a in expr.arguments if a.name is not None and a.name.text == step), None)
+        if named is not None:
+            return _inner(named.value, rest) if rest else named.span
+    return expr.span

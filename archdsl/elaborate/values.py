@@ -1,0 +1,210 @@
+"""What expressions mean. A value is one of: an exact number (`Scalar`), true or false, a text, `none`, a list (a Python
+tuple), a tensor (`Wire`, or `Join` while a join may still grow), a layer, a function, or `UNKNOWN`.
+
+`UNKNOWN` stands for what an error made unknowable; whatever touches it is UNKNOWN too, and silent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Union
+
+from archdsl.ir.graph import Node, Prim, Wire
+from archdsl.ops.op import Op
+from archdsl.scalar import Scalar
+from archdsl.source import Span
+from archdsl.syntax import ast
+
+if TYPE_CHECKING:
+    from archdsl.elaborate.frame import Frame
+    from archdsl.elaborate.load import Module
+
+
+class Unknown(Enum):
+    """The type of `UNKNOWN`."""
+
+    UNKNOWN = "unknown"
+
+
+UNKNOWN = Unknown.UNKNOWN
+
+
+@dataclass(eq=False, slots=True)
+class Join:
+    """Tensors on their way into one join. Joins that feed joins are one join, so the merge waits until it is used.
+
+    call: where the columns are the outputs of a block that ends in a join, the node that applies it.
+    """
+
+    merge: Prim
+    columns: tuple[Wire, ...]
+    span: Span
+    call: Node | None = None
+    result: Wire | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpLayer:
+    """A primitive with the arguments it has been given; a template, applied with fresh weights each time."""
+
+    op: Op
+    bound: dict[str, Value]
+    span: Span
+    body: Layer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BlockLayer:
+    """A block, or an extern, with the arguments it has been given."""
+
+    block: ast.Block | ast.ExternDecl
+    module: Module
+    bound: dict[str, Value]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """Layers in a row. `label` is the name it was given; `grouped` makes it one `Sequential` where it is applied."""
+
+    layers: tuple[Layer, ...]
+    span: Span
+    label: str = ""
+    grouped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """`layer * count`."""
+
+    layer: Layer
+    count: Scalar
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A layer with one set of weights, usable in the body that made it."""
+
+    layer: Layer
+    key: str
+    owner: Frame
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A layer that a statement gave a name to."""
+
+    layer: Layer
+    label: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of a file or a body; `home` is where its free names are looked up."""
+
+    declaration: ast.Function
+    home: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Builtin:
+    """A function of the language itself: `floor`, `chain`, `fold` ..."""
+
+    name: str
+
+
+Layer = Union[OpLayer, BlockLayer, Sequence, Repeat, Shared, Named]
+Tensor = Union[Wire, Join]
+Value = Union[Scalar, bool, str, None, tuple["Value", ...], Wire, Join, Layer, Function, Builtin, Unknown]
+
+LAYERS = (OpLayer, BlockLayer, Sequence, Repeat, Shared, Named)
+
+
+@dataclass(slots=True)
+class Binding:
+    """A name's value, where it was given, and the expression that gave it (for messages that show the arithmetic)."""
+
+    value: Value
+    span: Span
+    origin: ast.Expr | None = None
+    used: bool = field(default=False)
+
+
+def is_layer(value: object) -> bool:
+    return isinstance(value, LAYERS)
+
+
+def is_tensor(value: object) -> bool:
+    return isinstance(value, (Wire, Join))
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, Scalar)
+
+
+def described(value: Value) -> str:
+    """What kind of value it is, for messages."""
+    if isinstance(value, Scalar):
+        return f"the number {shown(value)}"
+    if isinstance(value, bool) or value is None:
+        return shown(value)
+    if isinstance(value, str):
+        return f"the text {shown(value)}"
+    if isinstance(value, tuple):
+        return f"a list of {len(value)}"
+    if is_tensor(value):
+        return "a tensor"
+    if is_layer(value):
+        return f"the layer `{layer_name(value)}`"  # pyright: ignore[reportArgumentType]
+    return "a function" if isinstance(value, (Function, Builtin)) else "something unknown"
+
+
+def layer_name(layer: Layer) -> str:
+    """What a layer is called in messages."""
+    if isinstance(layer, OpLayer):
+        return layer.op.name
+    if isinstance(layer, BlockLayer):
+        return layer.block.name.text
+    if isinstance(layer, Sequence):
+        return layer.label or " -> ".join(map(layer_name, layer.layers[:3])) + (" -> ..." if len(layer.layers) > 3 else "")
+    if isinstance(layer, Repeat):
+        return f"{layer_name(layer.layer)} * {shown(layer.count)}"
+    return layer.label if isinstance(layer, Named) else layer_name(layer.layer)
+
+
+def shown(value: object) -> str:
+    """A plain value as the language writes it; never longer than a line."""
+    if isinstance(value, Scalar):
+        value = value.value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if value is None:
+        return "none"
+    if isinstance(value, str):
+        return f'"{value[:40]}"'
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(shown, value[:8])) + (", ...]" if len(value) > 8 else "]")  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
+    numerator, denominator = getattr(value, "numerator", None), getattr(value, "denominator", None)
+    if not isinstance(numerator, int) or not isinstance(denominator, int):
+        return "a tensor" if is_tensor(value) else "..."
+    if max(abs(numerator), denominator).bit_length() > 256:
+        return "a very large number"
+    return str(numerator) if denominator == 1 else _fraction(numerator, denominator)
+
+
+def _fraction(numerator: int, denominator: int) -> str:
+    """A decimal where the fraction has a short one, numerator and denominator otherwise."""
+    for decimals in range(1, 7):
+        if 10**decimals % denominator == 0:
+            digits = f"{abs(numerator) * (10**decimals // denominator):0{decimals + 1}d}"
+            return f"{'-' if numerator < 0 else ''}{digits[:-decimals]}.{digits[-decimals:]}"
+    return f"{numerator}/{denominator}"
+
+
+def shape_text(wire: Wire) -> str:
+    """A shape as the language writes it: `[16, 32, 32]`."""
+    return "[" + ", ".join(map(str, wire.values)) + "]"

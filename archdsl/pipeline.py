@@ -1,0 +1,136 @@
+"""The whole compiler on one screen: text -> module -> graphs -> counts -> findings, and graphs -> PyTorch text."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from archdsl import deep
+from archdsl.analyses.cost import Cost, cost
+from archdsl.diagnostic import Diagnostics
+from archdsl.elaborate.claims import check_claims
+from archdsl.elaborate.load import Loader, Module, Reader
+from archdsl.elaborate.networks import Built, Networks, given_values, types_of
+from archdsl.elaborate.recipes import CheckedRecipe, check_recipe
+from archdsl.elaborate.resolve import resolve
+from archdsl.ir.graph import Graph
+from archdsl.source import Source
+from archdsl.syntax import ast
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a file: parameter texts as on the command line, a variant, a network; nothing asks for all."""
+
+    parameters: Mapping[str, str] = field(default_factory=dict[str, str])
+    variant: str | None = None
+    network: str | None = None
+
+
+@dataclass(frozen=True)
+class CheckedNetwork:
+    """One network with one set of parameters: its graph and its counts."""
+
+    name: str
+    variant: str | None
+    parameters: dict[str, object]
+    graph: Graph
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A file and everything found in it. `networks` begins with the one that is compiled."""
+
+    source: Source
+    file: ast.File | None
+    networks: tuple[CheckedNetwork, ...]
+    recipes: tuple[CheckedRecipe, ...]
+    diagnostics: Diagnostics
+
+
+def check(source: Source, request: Request | None = None, reader: Reader | None = None) -> Checked:
+    """Read a file, follow its imports, build its networks, hold its claims, apply the lint rules.
+
+    All findings are in the result; nothing is raised for what the text may say.
+    """
+    return deep.run(lambda: _check(source, request or Request(), reader))
+
+
+def compile(source: Source, request: Request | None = None, reader: Reader | None = None) -> tuple[Checked, dict[str, str]]:
+    """The checked file, and the text of its module by file name; no text where there are errors."""
+    checked = check(source, request, reader)
+    if checked.diagnostics.has_errors or not checked.networks:
+        return checked, {}
+    return checked, {module_name(source): emit(checked, checked.networks[0])}
+
+
+def emit(checked: Checked, network: CheckedNetwork) -> str:
+    """The PyTorch module of one network of a file."""
+    from archdsl.emit.torch.emitter import emit as emit_torch
+
+    digest = hashlib.sha256(checked.source.text.encode()).hexdigest()[:12]
+    name = PurePosixPath(checked.source.name.replace("\\", "/")).name
+    counts = network.cost.params.total, network.cost.macs.total
+    return deep.run(lambda: emit_torch(network.graph, name, digest, network.variant, *counts))
+
+
+def module_name(source: Source) -> str:
+    """The file name of a spec's module: importable, `wrn-28-10.arch` gives `wrn_28_10.py`."""
+    stem = PurePosixPath(source.name.replace("\\", "/")).stem
+    name = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in stem)
+    return f"{name if name[:1].isalpha() else f'network_{name}'}.py"
+
+
+def _check(source: Source, request: Request, reader: Reader | None) -> Checked:
+    bag = Diagnostics()
+    module = Loader(bag, reader).load(source)
+    if module is None:
+        return Checked(source, None, (), (), bag)
+    resolve(module, bag)
+    networks = Networks(module, bag)
+    built = _requested(networks, request, module, bag)
+    checked = tuple(_with_cost(one, networks) for one in built)
+    recipes = tuple(
+        check_recipe(d, module, networks.session) for d in module.file.declarations if isinstance(d, ast.Recipe)
+    )
+    result = Checked(source, module.file, checked, recipes, bag)
+    if not bag.has_errors:
+        _lint(result, module, bag)
+    return result
+
+
+def _with_cost(built: Built, networks: Networks) -> CheckedNetwork:
+    counts = cost(built.graph)
+    if not networks.session.damaged:
+        check_claims(built, counts, networks.module, networks.session)
+    variant = built.variant.name.text if built.variant is not None else None
+    return CheckedNetwork(built.network.name.text, variant, built.parameters, built.graph, counts)
+
+
+def _requested(networks: Networks, request: Request, module: Module, bag: Diagnostics) -> list[Built]:
+    """The networks that are asked for, those with default parameters first."""
+    declared = [n for n in networks.declared() if request.network in (None, n.name.text)]
+    if request.variant is not None:
+        rows = [row for row in networks.variants() if row.name.text == request.variant]
+        return [built for row in rows if (built := networks.of_variant(row)) is not None]
+    if request.parameters and declared:
+        from archdsl.config import parameters
+
+        known = parameters(request.parameters, types_of(declared[0]), bag)
+        built = networks.build(declared[0], given_values(known))
+        return [built] if built is not None else []
+    plain = [built for network in declared if (built := networks.build(network, {})) is not None]
+    if request.network is not None:
+        return plain
+    return plain + [built for row in networks.variants() if (built := networks.of_variant(row)) is not None]
+
+
+def _lint(checked: Checked, module: Module, bag: Diagnostics) -> None:
+    try:
+        from archdsl.lints import lint
+    except ImportError:
+        return
+    lint(checked, module, bag)

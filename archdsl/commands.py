@@ -17,7 +17,6 @@ from archdsl.suggest import nearest
 
 if TYPE_CHECKING:
     from archdsl.pipeline import Checked, CheckedNetwork, Request
-
     from archdsl.source import Source
 
 T = TypeVar("T")
@@ -45,12 +44,10 @@ def lint(paths: Sequence[str], request: Request, form: str) -> int:
     for path in found(paths):
         checked, more, outcome = _attempt(path, lambda source: pipeline.check(source, request))
         diagnostics += more
-        code, count = max(code, outcome), count + 1
-        if checked and form == "text":
+        code, count = max(code, outcome), count + (checked is not None)
+        if checked:
             diagnostics += checked.diagnostics
-            say(_counts(path, checked))
-        elif checked:
-            diagnostics += checked.diagnostics
+            say(_counts(path, checked) if form == "text" else "")
     say(_findings(diagnostics, form, count))
     return max(code, _severity(diagnostics))
 
@@ -196,7 +193,7 @@ def _findings(diagnostics: list[Diagnostic], form: str, files: int) -> str:
         return render.as_json(diagnostics)
     if form == "github":
         return render.github(diagnostics)
-    return render.text(diagnostics, in_colour()) or f"no findings in {render.counted(files, 'file')}\n"
+    return render.text(diagnostics, in_colour()) or f"no findings in {render.counted(files, 'file')}\n" * bool(files)
 
 
 def _errors(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:

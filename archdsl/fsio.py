@@ -11,7 +11,6 @@ import errno
 import fcntl
 import os
 import re
-import secrets
 import stat
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -238,7 +237,7 @@ def _refuse_full(directory: int, path: Path, size: int) -> None:
 def _create(directory: int) -> tuple[str, int]:
     """A new temporary file, locked by us; a sweeper that came in between makes us try again."""
     while True:
-        name = f".archdsl-{secrets.token_hex(8)}.tmp"
+        name = f".archdsl-{os.urandom(8).hex()}.tmp"
         file = os.open(name, _CREATE, 0o666, dir_fd=directory)
         if _lock_now(file) and os.fstat(file).st_nlink:
             return name, file

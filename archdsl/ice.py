@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import platform
 import time
-import traceback
-from importlib import metadata
 from pathlib import Path
 
 from archdsl.fsio import FileTrouble, write_atomic
@@ -38,6 +35,8 @@ def report(error: BaseException, source: Source | None) -> str:
 
 def version() -> str:
     """The version of the installed package."""
+    from importlib import metadata  # slow to load, and hardly ever needed
+
     try:
         return metadata.version("archdsl")
     except metadata.PackageNotFoundError:
@@ -45,6 +44,9 @@ def version() -> str:
 
 
 def _text(error: BaseException, source: Source | None) -> str:
+    import platform
+    import traceback
+
     trace = "".join(traceback.format_exception(error))
     parts = [f"archdsl {version()}, Python {platform.python_version()}, {platform.system()}", clipped(trace, _MOST)]
     if source is not None:

@@ -7,7 +7,7 @@ before it reaches a terminal: nothing leaves here that `visible` would not let t
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from archdsl import limits
 from archdsl.diagnostic import Diagnostic, Label, Severity
@@ -110,8 +110,7 @@ def _clean(words: str) -> str:
     return visible(_short(words))
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(NamedTuple):
     """A stretch of one source line to underline: columns count code points from 0, `end` may pass the line's end."""
 
     number: int
@@ -121,8 +120,7 @@ class _Row:
     primary: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Snippet:
+class _Snippet(NamedTuple):
     """The labels of one finding in one source."""
 
     source: Source

@@ -8,6 +8,7 @@ from typing import cast
 
 from archdsl.diagnostic import Diagnostics
 from archdsl.source import Source, Span
+from archdsl.syntax.ast import Name
 from archdsl.syntax.lexer import tokenize
 from archdsl.syntax.parser import parse
 from archdsl.visible import visible
@@ -52,11 +53,13 @@ def _children(field: str, value: object, level: int) -> Iterator[str]:
 
 
 def _has_nodes(value: object) -> bool:
-    """Whether a field holds nodes."""
+    """Whether a field holds nodes; a name alone is shown in place."""
     if isinstance(value, tuple):
         return any(map(is_dataclass, cast("tuple[object, ...]", value)))
-    return is_dataclass(value)
+    return is_dataclass(value) and not isinstance(value, Name)
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, Name):
+        return value.text
     return visible(repr(value) if isinstance(value, str) else str(value))

@@ -1,0 +1,170 @@
+"""Checkpoints that are whole or do not count.
+
+One is a directory `step-00000123` of two safetensors files, a JSON file and, written last, `MANIFEST.json` with the
+size and SHA-256 of each. The newest directory whose manifest holds is the one to resume from; there is no pointer that
+could be wrong. Each file reaches the disk before the next, so a crash leaves at worst a directory without manifest.
+"""
+
+# torch annotates only half of itself
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from archdsl.fsio import FileTrouble, make_directory, read_limited, write_atomic
+
+WEIGHTS = "model.safetensors"
+TRAINING = "training.safetensors"
+STATE = "state.json"
+MANIFEST = "MANIFEST.json"
+_FILES = (WEIGHTS, TRAINING, STATE)
+_NAME = re.compile(r"step-([0-9]{8,12})")
+_LARGEST_MANIFEST = 1 << 20
+_LARGEST_FILE = 1 << 38
+
+
+class Damaged(Exception):
+    """A checkpoint is not what was written; the message says which file and how."""
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """All that a run needs to go on."""
+
+    step: int
+    weights: Mapping[str, Tensor]
+    training: Mapping[str, Tensor]
+    state: Mapping[str, Any]
+
+
+def directory(folder: Path, step: int) -> Path:
+    """Where the checkpoint of a step lives."""
+    return folder / f"step-{step:08}"
+
+
+def save(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint and read it back. Older ones are untouched: see `prune`."""
+    place = directory(folder, checkpoint.step)
+    make_directory(place)
+    (place / MANIFEST).unlink(missing_ok=True)  # left by a run that was resumed from further back
+    entries: dict[str, dict[str, object]] = {}
+    for name, data in _contents(checkpoint):
+        write_atomic(place / name, data)
+        entries[name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    write_atomic(place / MANIFEST, _sealed({"step": checkpoint.step, "files": entries}))
+    _verified(place)
+
+
+def load(place: Path) -> Checkpoint:
+    """The checkpoint in `place`; `Damaged` where a byte differs from what was written or a weight is no number."""
+    files = _verified(place)
+    weights = safetensors.torch.load(files[WEIGHTS])
+    for name, weight in weights.items():
+        if weight.is_floating_point() and not weight.isfinite().all():
+            raise Damaged(f"{place.name}/{WEIGHTS}: `{name}` holds numbers that are not finite")
+    return Checkpoint(
+        _step(place), weights, safetensors.torch.load(files[TRAINING]), cast("dict[str, Any]", json.loads(files[STATE]))
+    )
+
+
+def newest(folder: Path, note: Any) -> Checkpoint | None:
+    """The newest whole checkpoint; what is wrong with a newer one is told to `note`. None where none was finished.
+
+    Where there are finished ones and all are damaged, `Damaged`: to start over in silence would hide a loss.
+    """
+    problem: Damaged | None = None
+    for place in sorted(finished(folder), key=_step, reverse=True):
+        try:
+            return load(place)
+        except Damaged as damage:
+            problem = damage
+            note(f"not used: {damage}")
+    if problem:
+        raise problem
+    return None
+
+
+def finished(folder: Path) -> Iterator[Path]:
+    """Checkpoints that have a manifest, in no order."""
+    if folder.is_dir():
+        yield from (p for p in folder.iterdir() if _NAME.fullmatch(p.name) and (p / MANIFEST).is_file())
+
+
+def prune(folder: Path, keep: int, best: int | None) -> None:
+    """Remove all but the `keep` newest and the best. The manifest goes first: half a removal leaves nothing whole."""
+    for place in sorted(finished(folder), key=_step)[:-keep]:
+        if _step(place) != best:
+            (place / MANIFEST).unlink(missing_ok=True)
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def _contents(checkpoint: Checkpoint) -> Iterator[tuple[str, bytes]]:
+    yield WEIGHTS, _tensors(checkpoint.weights)
+    yield TRAINING, _tensors(checkpoint.training)
+    yield STATE, json.dumps(checkpoint.state, indent=1).encode()
+
+
+def _tensors(tensors: Mapping[str, Tensor]) -> bytes:
+    """safetensors knows neither strides nor tensors that share memory, so each is copied plainly."""
+    return safetensors.torch.save(
+        {n: t.detach().to("cpu", copy=True, memory_format=torch.contiguous_format) for n, t in tensors.items()}
+    )
+
+
+def _sealed(manifest: dict[str, object]) -> bytes:
+    return json.dumps({"manifest": manifest, "sha256": _seal(manifest)}, indent=1).encode()
+
+
+def _seal(manifest: object) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
+def _verified(place: Path) -> dict[str, bytes]:
+    """The files of a checkpoint, each the very bytes that its manifest speaks of."""
+    entries = _entries(place)
+    return {name: _file(place, name, entries.get(name)) for name in _FILES}
+
+
+def _entries(place: Path) -> dict[str, Any]:
+    try:
+        sealed = json.loads(read_limited(place / MANIFEST, _LARGEST_MANIFEST))
+        manifest = sealed["manifest"]
+        if sealed["sha256"] != _seal(manifest) or manifest["step"] != _step(place):
+            raise ValueError
+        return cast("dict[str, Any]", manifest["files"])
+    except FileTrouble as trouble:
+        raise Damaged(str(trouble)) from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise Damaged(f"{place.name}/{MANIFEST} is not as it was written") from None
+
+
+def _file(place: Path, name: str, entry: Any) -> bytes:
+    try:
+        size, expected = int(entry["bytes"]), str(entry["sha256"])
+        data = read_limited(place / name, min(size, _LARGEST_FILE))
+    except FileTrouble as trouble:
+        raise Damaged(str(trouble)) from None
+    except (KeyError, TypeError, ValueError):
+        raise Damaged(f"{place.name}/{MANIFEST} does not speak of {name}") from None
+    found = hashlib.sha256(data).hexdigest()
+    if len(data) != size or found != expected:
+        raise Damaged(
+            f"{place.name}/{name}: expected {size} bytes, sha256 {expected}; found {len(data)} bytes, sha256 {found}"
+        )
+    return data
+
+
+def _step(place: Path) -> int:
+    return int(place.name.removeprefix("step-"))

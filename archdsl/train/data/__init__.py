@@ -1,0 +1,24 @@
+"""The data sets, by name. Each module is loaded when its set is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import cast
+
+from archdsl.train.data.images import Images, Request
+
+READERS = {
+    "shapes": "archdsl.train.data.shapes:shapes",
+    "cifar10": "archdsl.train.data.cifar:cifar10",
+    "cifar100": "archdsl.train.data.cifar:cifar100",
+}
+
+
+def load(name: str, request: Request) -> Images:
+    """The data set called `name`."""
+    module, function = READERS[name].split(":")
+    return cast("Callable[[Request], Images]", getattr(import_module(module), function))(request)
+
+
+__all__ = ["READERS", "Images", "Request", "load"]

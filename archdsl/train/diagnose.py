@@ -1,0 +1,52 @@
+"""Finding the layer in which a number first stopped being finite."""
+
+# torch annotates only half of itself
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from archdsl.train.device import Device
+from archdsl.train.network import outputs
+
+
+def first_not_finite(model: nn.Module, images: Tensor, device: Device) -> str:
+    """Where the first number that is not finite turns up when `images` pass through, in words for a message.
+
+    The state of the network and of chance is left as it was, so that nothing of the failed step remains.
+    """
+    if not images.isfinite().all():
+        return "the images hold numbers that are not finite"
+    found: list[str] = []
+    handles = [module.register_forward_hook(_watch(name, found)) for name, module in _leaves(model)]
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    try:
+        with torch.random.fork_rng(), torch.no_grad(), device.autocast():
+            outputs(model, images)
+    finally:
+        for handle in handles:
+            handle.remove()
+        for name, buffer in model.named_buffers():
+            buffer.copy_(buffers[name])
+    return found[0] if found else _gradient(model)
+
+
+def _leaves(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    return [(name, module) for name, module in model.named_modules() if not list(module.children())]
+
+
+def _watch(name: str, found: list[str]):
+    def hook(module: nn.Module, _inputs: object, output: object) -> None:
+        if not found and isinstance(output, Tensor) and not output.isfinite().all():
+            found.append(f"the output of `{name}` ({type(module).__name__}) is not finite")
+
+    return hook
+
+
+def _gradient(model: nn.Module) -> str:
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None and not parameter.grad.isfinite().all():
+            return f"the gradient of `{name}` is not finite"
+    return "the loss is not finite"

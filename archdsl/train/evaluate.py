@@ -1,0 +1,65 @@
+"""Judging a network on a split of the data, by the recipe's policy. It leaves no trace in the run's random numbers."""
+
+# torch annotates only half of itself
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from archdsl.recipe import Recipe
+from archdsl.recipe.records import MeanOf
+from archdsl.train.data.images import Split
+from archdsl.train.device import Device
+from archdsl.train.loss import Measure
+from archdsl.train.network import outputs, prepare_evaluation
+from archdsl.train.normalize import Step, through, to_float
+from archdsl.train.signals import Flag
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Mean loss, and the share of wrong answers."""
+
+    loss: float
+    error: float
+
+
+def judge(
+    model: nn.Module,
+    split: Split,
+    recipe: Recipe,
+    device: Device,
+    normalize: Sequence[Step],
+    measure: Measure,
+    flag: Flag,
+) -> Verdict | None:
+    """The verdict, or None where a signal came in between."""
+    sums = torch.zeros(2, dtype=torch.float64, device=device.device)
+    size = 2 * recipe.batch
+    was_training = model.training
+    with torch.random.fork_rng(), torch.inference_mode():
+        torch.manual_seed(recipe.seed)
+        prepare_evaluation(model, recipe)
+        for pixels, labels in zip(split.pixels.split(size), split.labels.split(size), strict=True):
+            if flag:
+                break
+            logits = scores(model, through(normalize, to_float(pixels)), recipe, device)
+            sums[0] += measure(logits, labels).double() * len(labels)
+            sums[1] += (logits.argmax(1) != labels).sum()
+    model.train(was_training)
+    loss, wrong = (sums / max(len(split), 1)).tolist()
+    return None if flag else Verdict(loss, wrong)
+
+
+def scores(model: nn.Module, images: Tensor, recipe: Recipe, device: Device) -> Tensor:
+    """Logits; with a mean over several passes, the logarithm of the mean softmax."""
+    passes = recipe.evaluate.passes if isinstance(recipe.evaluate, MeanOf) else 0
+    with device.autocast():
+        if not passes:
+            return outputs(model, images)[0]
+        return torch.stack([outputs(model, images)[0].float().softmax(1) for _ in range(passes)]).mean(0).log()

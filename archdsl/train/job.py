@@ -1,0 +1,76 @@
+"""What the trainer is asked to do: the options of the command line, and the compiled network. No torch in here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from archdsl.recipe import Recipe
+
+Whole = Annotated[int, Field(ge=1, le=10**9)]
+
+
+class TrainConfig(BaseModel):
+    """The options of `archdsl train`."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    data: Literal["shapes", "cifar10", "cifar100", "svhn", "mnist", "fashion-mnist", "digits"] = "shapes"
+    data_dir: Path | None = None
+    unofficial: bool = False
+    """Take data files whose checksums are not the published ones."""
+    out: Path | None = None
+    """The run folder; without one, the next free `runs/<name>-<number>`."""
+    resume: bool = False
+    """Go on from the newest whole checkpoint in `out`."""
+    epochs: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """Run this many epochs instead, the schedule drawn together or out accordingly."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    engine: Literal["auto", "eager", "compile"] = "auto"
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    micro_batch: Whole | None = None
+    """At most this many images at once; the gradients of a batch are summed up."""
+    limit: Whole | None = None
+    """Only the first so many training and test images."""
+    dry_run: bool = False
+    """Two steps of everything, to see that it works."""
+    overfit_batch: bool = False
+    """Train on one batch over and over: a network that cannot learn it cannot learn."""
+    keep: Annotated[int, Field(ge=2, le=1000)] = 2
+    """How many checkpoints stay, besides the best."""
+    save_steps: Whole | None = None
+    """Also save every so many steps, not only after each epoch."""
+
+    @model_validator(mode="after")
+    def _resume_needs_a_folder(self) -> TrainConfig:
+        if self.resume and self.out is None:
+            raise ValueError("resume needs the run folder: out")
+        return self
+
+
+@dataclass(frozen=True)
+class Job:
+    """A compiled network, ready to be trained."""
+
+    name: str
+    """As the run is called, e.g. `resnet-20`."""
+    spec: str
+    """The text of the `.arch` file."""
+    module: str
+    """The generated Python text; the network is imported from this very text."""
+    network: str
+    """The class in it."""
+    recipe: Recipe = field(default_factory=Recipe)
+    arguments: Mapping[str, object] = field(default_factory=dict[str, object])
+    """Keyword arguments of the class, where it takes any."""
+    auxiliary_weights: tuple[float, ...] = ()
+    """The weight in the loss of each auxiliary output."""
+    parameters: int | None = None
+    """The exact count, from the static analysis."""
+    claims: Mapping[str, float] = field(default_factory=dict[str, float])
+    """The paper's test error by data set, as a share."""

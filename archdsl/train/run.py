@@ -1,0 +1,196 @@
+"""The front door: one call trains one network into one folder and says how it ended by an exit code."""
+
+# torch annotates only half of itself
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from torch import nn
+
+from archdsl.fsio import FileTrouble, lock, make_directory
+from archdsl.recipe import Recipe
+from archdsl.train import chance, checkpoint, device, folder, network
+from archdsl.train.data import Images, Request, load
+from archdsl.train.device import Device, Hardware
+from archdsl.train.job import Job, TrainConfig
+from archdsl.train.loop import Plan, Trainer
+from archdsl.train.normalize import to_float
+from archdsl.train.progress import Row, reporter
+from archdsl.train.schedule import Clock, clock
+from archdsl.train.signals import watched
+from archdsl.train.trouble import Misfit, Stopped, TrainTrouble
+
+_OVERFIT_STEPS = 100
+
+
+def run(config: TrainConfig, job: Job, console: Console | None = None) -> int:
+    """Train `job` as `config` says; everything that goes wrong ends in one line on the console and an exit code.
+
+    0 trained · 1 network, recipe and data do not fit · 3 a file or data set is unusable · 75 stopped by a signal,
+    everything saved · 76 a number was not finite.
+    """
+    console = console or Console()
+    try:
+        train(config, job, console)
+    except TrainTrouble as trouble:
+        _say(console, f"{'' if isinstance(trouble, Stopped) else 'error: '}{trouble}")
+        return trouble.exit_code
+    except FileTrouble as trouble:
+        _say(console, f"error: {trouble}")
+        return TrainTrouble.exit_code
+    return 0
+
+
+def train(config: TrainConfig, job: Job, console: Console, hardware: Hardware | None = None) -> list[Row]:
+    """The same, raising what goes wrong; returns the metrics, one row an epoch."""
+    out = folder.choose(config, job.name)
+    make_directory(out)
+    with lock(out / "run.lock"), watched() as flag:
+        where = device.choose(config, hardware or Hardware.found())
+        device.apply(where)
+        images = _images(config, job.recipe)
+        recipe = _recipe(config, job.recipe)
+        folder.open_(out, job, recipe, config, where)
+        chance.seed_all(recipe.seed)
+        model = network.build(out / folder.MODEL, job)
+        network.check_evaluation(model, recipe)
+        where = _tried(model, images, job, where)
+        plan = _plan(config, job, recipe, images, where, out)
+        shown = reporter(console, plan.clock.total, recipe.batch)
+        shown.note(describe(plan, model, job))
+        trainer = Trainer(plan, model, shown, flag)
+        if config.resume:
+            _resume(trainer, out)
+        rows = trainer.train()
+        shown.note(_conclusion(rows, job, images, out))
+        return rows
+
+
+def describe(plan: Plan, model: nn.Module, job: Job) -> str:
+    """The plan, before the first step."""
+    parameters = sum(p.numel() for p in model.parameters())
+    recipe, images, total = plan.recipe, plan.images, plan.clock.total
+    epochs = -(-total // plan.clock.steps_per_epoch)
+    lines = [
+        f"{job.name}: {job.network}, {parameters:,} parameters",
+        f"data      {images.name}: {len(images.train) - recipe.validation:,} to train"
+        + (f", {recipe.validation:,} to validate" if recipe.validation else "")
+        + f", {len(images.test):,} to test, {len(images.classes)} classes",
+        f"recipe    {recipe.optimizer.kind} lr {recipe.optimizer.lr:g}, {recipe.schedule.kind}, batch {recipe.batch}, "
+        f"{total:,} steps ({epochs} epochs)",
+        f"device    {plan.device}",
+        f"run       {plan.out}",
+    ]
+    return "\n".join(lines)
+
+
+def _images(config: TrainConfig, recipe: Recipe) -> Images:
+    request = Request(config.data_dir, config.unofficial, recipe.seed)
+    images = load(config.data, request)
+    if config.overfit_batch:
+        batch = images.train.part(0, recipe.batch)
+        images = replace(images, train=batch, test=batch, epochs=_OVERFIT_STEPS)
+    if config.dry_run:
+        images = images.limited(2 * recipe.batch + recipe.validation)
+    if config.limit:
+        images = images.limited(config.limit)
+    if len(images.train) <= recipe.validation:
+        raise Misfit(f"recipe: validation = {recipe.validation} leaves no image to train on")
+    return images
+
+
+def _recipe(config: TrainConfig, recipe: Recipe) -> Recipe:
+    if not config.overfit_batch:
+        return recipe
+    return recipe.model_copy(update={"augment": (), "validation": 0, "early_stop": None})
+
+
+def _plan(config: TrainConfig, job: Job, recipe: Recipe, images: Images, where: Device, out: Path) -> Plan:
+    return Plan(
+        recipe=recipe,
+        images=images,
+        device=where,
+        clock=_clock(config, recipe, images),
+        out=out,
+        identity=_identity(config, job, recipe, images),
+        auxiliary_weights=job.auxiliary_weights,
+        keep=config.keep,
+        save_steps=config.save_steps,
+        micro_batch=config.micro_batch,
+    )
+
+
+def _clock(config: TrainConfig, recipe: Recipe, images: Images) -> Clock:
+    count = len(images.train) - recipe.validation
+    steps = count // recipe.batch if recipe.drop_last else -(-count // recipe.batch)
+    if steps == 0:
+        raise Misfit(f"{count} images do not fill a batch of {recipe.batch}, and the recipe drops the last one")
+    return clock(recipe, steps, 1 if config.dry_run else config.epochs or images.epochs)
+
+
+def _identity(config: TrainConfig, job: Job, recipe: Recipe, images: Images) -> str:
+    """Two runs with the same identity compute the same numbers, given the same machine."""
+    parts = [job.module, job.network, repr(sorted(job.arguments.items())), recipe.model_dump_json(), images.name]
+    parts += [repr((len(images.train), len(images.test), config.epochs, config.dry_run, job.auxiliary_weights))]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _tried(model: nn.Module, images: Images, job: Job, where: Device) -> Device:
+    """Try the network on two images, forward and backward; fall back to fp32 where bf16 has no kernel."""
+    try:
+        _try(model, images, job, where)
+    except RuntimeError as error:
+        if where.precision is torch.float32:
+            raise Misfit(f"{job.network} does not take {images.name}'s images: {_first_line(error)}") from None
+        where = where.full_precision()
+        return _tried(model, images, job, where)
+    return where
+
+
+def _try(model: nn.Module, images: Images, job: Job, where: Device) -> None:
+    trial = network.moved(copy.deepcopy(model), where).train()
+    pixels = images.train.pixels[:2].to(where.device)
+    with torch.random.fork_rng(), where.autocast():
+        results = network.outputs(trial, to_float(pixels))
+    sum(result.float().sum() for result in results).backward()  # pyright: ignore[reportAttributeAccessIssue]
+    if len(results) - 1 != len(job.auxiliary_weights):
+        raise Misfit(
+            f"{job.network} has {len(results) - 1} auxiliary outputs, but {len(job.auxiliary_weights)} have a weight"
+        )
+    if results[0].shape[1:] != (len(images.classes),):
+        found = " × ".join(map(str, results[0].shape[1:]))
+        raise Misfit(f"{job.network} gives {found} outputs, but {images.name} has {len(images.classes)} classes")
+
+
+def _resume(trainer: Trainer, out: Path) -> None:
+    try:
+        saved = checkpoint.newest(out, trainer.reporter.note)
+    except checkpoint.Damaged as damage:
+        raise TrainTrouble(f"{out}: no checkpoint is whole: {damage}") from None
+    if saved is None:
+        trainer.reporter.note("no checkpoint was finished: starting from the beginning")
+        return
+    trainer.restore(saved)
+    trainer.reporter.note(f"going on after step {saved.step}")
+
+
+def _conclusion(rows: list[Row], job: Job, images: Images, out: Path) -> str:
+    best = min(rows, key=lambda row: row.test_error)
+    claim = job.claims.get(images.name)
+    paper = "" if claim is None else f"; the paper says {claim:.2%}"
+    return f"test error {rows[-1].test_error:.2%} (best {best.test_error:.2%} in epoch {best.epoch}){paper}; {out}"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)

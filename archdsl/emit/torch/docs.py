@@ -1,0 +1,98 @@
+"""What generated modules say about themselves: where they come from, and which form of a block a class is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from archdsl.emit.torch.blocks import BlockClass, number_of
+from archdsl.emit.torch.printing import number_text
+from archdsl.emit.torch.text import docstring, first_sentence, safe
+from archdsl.ir.graph import Graph
+from archdsl.ops.op import Value
+
+VERSION = "0.1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a module was made from."""
+
+    source_name: str
+    source_hash: str
+    variant: str | None = None
+
+
+def file_doc(network: Graph, origin: Origin, params: int, macs: int, externs: Sequence[str]) -> tuple[str, ...]:
+    """The docstring of a module."""
+    title, sentence = f"{safe(network.name)}{_values(network)}", first_sentence(network.doc)
+    facts = [_made(origin), _counted(network, params, macs)]
+    if externs:
+        facts.append(f"Needs {', '.join(safe(path) for path in externs)}.")
+    return docstring((f"{title}: {sentence}" if sentence else f"{title}.",), 0, facts)
+
+
+def _values(network: Graph) -> str:
+    shown = [f"{safe(p.name)}={_value(p.value)}" for p in network.parameters if p.kind != "dimension"]
+    return f" ({', '.join(shown)})" if shown else ""
+
+
+def _value(value: Value) -> str:
+    number = number_of(value)
+    return number_text(number) if number is not None else safe(str(value)).lower()
+
+
+def _made(origin: Origin) -> str:
+    form = f", variant {safe(origin.variant)}" if origin.variant else ""
+    digest = safe(origin.source_hash)[:12]
+    return f"Made by archdsl {VERSION} from {_file_name(origin.source_name)}{form} (sha256 {digest})."
+
+
+def _file_name(path: str) -> str:
+    """The last part of a path, whichever system it is from: a generated module tells nobody's directories."""
+    return safe(re.split(r"[/\\]", path)[-1]) or "a spec"
+
+
+def _counted(network: Graph, params: int, macs: int) -> str:
+    sizes = " and ".join("×".join(map(str, wire.values)) for wire in network.inputs)
+    return f"{params:,} parameters; {macs:,} multiply-accumulates for one {sizes} sample."
+
+
+def class_doc(block: BlockClass, forms: Sequence[BlockClass]) -> tuple[str, ...]:
+    """The docstring of a class; `forms` are all classes of its block."""
+    sentence = first_sentence(block.first.doc).rstrip(".")
+    parts = [part for part in (sentence, _which_form(block, forms)) if part]
+    return docstring(("; ".join(parts) + ".",), 4) if parts else ()
+
+
+def network_doc(network: Graph) -> tuple[str, ...]:
+    """The docstring of the network's class."""
+    sentence = first_sentence(network.doc)
+    return docstring((sentence,), 4) if sentence else ()
+
+
+def _which_form(block: BlockClass, forms: Sequence[BlockClass]) -> str:
+    """What sets a class apart from the other forms of its block."""
+    if len(forms) == 1:
+        return ""
+    held = [said for said in _said(block) if any(said not in _said(other) for other in forms)]
+    if not held:
+        return f"form {[other.number for other in forms].index(block.number) + 1} of {len(forms)}"
+    return f"the form for which {' and '.join(held)}"
+
+
+def _said(block: BlockClass) -> list[str]:
+    """What holds in every instance of a class: decisions first, else the values of parameters."""
+    decisions = [_decisions(graph) for graph in block.graphs]
+    common = [said for said in decisions[0] if all(said in other for other in decisions)]
+    values = [_parameters(graph) for graph in block.graphs]
+    return common or [said for said in values[0] if all(said in other for other in values)]
+
+
+def _decisions(graph: Graph) -> list[str]:
+    return [f"`{safe(text)}` {'holds' if outcome else 'does not hold'}" for text, outcome in graph.decisions]
+
+
+def _parameters(graph: Graph) -> list[str]:
+    return [f"`{safe(p.name)}` is {_value(p.value)}" for p in graph.parameters if p.kind == "optional"]

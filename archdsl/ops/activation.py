@@ -49,7 +49,9 @@ def _prelu_weights(shapes: tuple[Shape, ...], attrs: Attrs) -> tuple[Weight, ...
 
 PRELU = Op(
     "prelu",
-    """Leaky rectifier whose slope is learned: x if x > 0 else a*x, a from 0.25 on. He et al. 2015, arXiv:1502.01852.""",
+    """Leaky rectifier whose slope is learned: x if x > 0 else a*x, a from 0.25 on.
+
+    He et al. 2015, arXiv:1502.01852.""",
     params=(
         Param("per", Kind.CHOICE, "layer", ("layer", "channel"), doc="one slope for all, or one for each channel"),
     ),
@@ -161,7 +163,9 @@ _PER = Param("per", Kind.CHOICE, "layer", ("layer", "channel"), doc="one number 
 
 SCALE = Op(
     "scale",
-    """Product with a learned number, or one for each channel. Shen et al. 2016, Weighted residuals, arXiv:1605.08831.""",
+    """Product with a learned number, or one for each channel.
+
+    Shen et al. 2016, Weighted residuals, arXiv:1605.08831.""",
     params=(_PER, Param("init", Kind.NUMBER, 1, doc="value before training")),
     weights=lambda shapes, attrs: (Weight("weight", learned_shape(shapes[0], attrs)),),
     saved=_keeps_input,

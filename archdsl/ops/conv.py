@@ -117,6 +117,8 @@ def _conv_saved(shapes: tuple[Shape, ...], attrs: Attrs) -> Saved:
         return Saved(inputs=(0,))
     channels, height, width = shapes[0]
     top, bottom, left, right = padding_of(attrs)
+    if pads_itself(attrs):  # PyTorch copies only the odd row or column in, and pads the rest as it goes
+        return Saved(per_sample=BYTES * numel((channels, height + bottom - top, width + right - left)))
     return Saved(per_sample=BYTES * numel((channels, height + top + bottom, width + left + right)))
 
 
@@ -139,8 +141,8 @@ CONV = Op(
 
     out[o, y, x] = bias[o] + sum over i, u, v of weight[o, i, u, v] * in[i, y*stride + u*dilation - top, ...]
 
-    [C, H, W] -> [width, (H + 2P - F)/S + 1, (W + 2P - F)/S + 1], rounded down; with `padding="same"` that is H/S rounded
-    up. `groups` splits input and output channels into independent convolutions (AlexNet, ResNeXt).
+    [C, H, W] -> [width, (H + 2P - F)/S + 1, (W + 2P - F)/S + 1], rounded down; with `padding="same"` that is H/S
+    rounded up. `groups` splits input and output channels into independent convolutions (AlexNet, ResNeXt).
     LeCun et al. 1998, Gradient-based learning applied to document recognition.""",
     params=(
         Param("width", Kind.COUNT, doc="output channels"),
@@ -324,9 +326,9 @@ CONV_TABLE = Op(
     "conv_table",
     """Convolution in which each output map sees only the input maps that a table names for it.
 
-    `table[o]` lists the input maps of output map o, counted from 0. One kernel for each link: LeNet-5's C3 has 60 links of
-    5x5. Parameters and multiply-accumulates count the links; the PyTorch layer computes a dense convolution with zeros
-    in the other places. [C, H, W] -> [maps in the table, ...], sizes as in `conv`.
+    `table[o]` lists the input maps of output map o, counted from 0. One kernel for each link: LeNet-5's C3 has 60 links
+    of 5x5. Parameters and multiply-accumulates count the links; the PyTorch layer computes a dense convolution with
+    zeros in the other places. [C, H, W] -> [maps in the table, ...], sizes as in `conv`.
     LeCun et al. 1998, Table I.""",
     params=(
         Param("table", Kind.TABLE, doc="for each output map the numbers of its input maps, from 0"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from archdsl.ops.attrs import BYTES, number, numel, on_maps
-from archdsl.ops.op import Attrs, Kind, Op, Param, Saved, Shape
+from archdsl.ops.attrs import BYTES, flag, number, numel, on_maps
+from archdsl.ops.op import Attrs, Kind, Misfit, Op, Param, Saved, Shape
 
 _P = Param("p", Kind.PROBABILITY, doc="probability of becoming zero")
 
@@ -51,7 +51,9 @@ def _depth_saved(shapes: tuple[Shape, ...], attrs: Attrs) -> Saved:
     return Saved(per_sample=BYTES) if attrs["per"] == "sample" else Saved()
 
 
-def _wrapped(shapes: tuple[Shape, ...], attrs: Attrs) -> tuple[Shape, ...]:
+def _wrapped(shapes: tuple[Shape, ...], attrs: Attrs) -> tuple[Shape, ...] | Misfit:
+    if flag(attrs, "rescale") and number(attrs, "keep") == 0:
+        return Misfit("`rescale` divides by `keep`, which is 0", param="keep")
     return shapes
 
 

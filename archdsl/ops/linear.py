@@ -69,8 +69,8 @@ ATTENTION = Op(
     "attention",
     """Multi-head self-attention on a list of positions.
 
-    Each head h has queries, keys and values of C/heads numbers: out_h = softmax(Q_h K_h^T / sqrt(C/heads)) V_h; the heads
-    are joined and mapped linearly. [N, C] -> [N, C]. Vaswani et al. 2017, Attention is all you need.""",
+    Each head h has queries, keys and values of C/heads numbers: out_h = softmax(Q_h K_h^T / sqrt(C/heads)) V_h; the
+    heads are joined and mapped linearly. [N, C] -> [N, C]. Vaswani et al. 2017, Attention is all you need.""",
     params=(
         Param("heads", Kind.COUNT, doc="parts of the channels that attend separately"),
         Param("bias", Kind.FLAG, True, doc="biases in the four linear maps"),

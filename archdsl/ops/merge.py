@@ -204,8 +204,8 @@ SHAKE_ADD = Op(
     "shake_add",
     """Random convex sum of two branches: a*x + (1 - a)*y forward, gradients b and 1 - b backward.
 
-    shake: a fresh number between 0 and 1; even: one half; keep: backward uses the forward number. level image: one number
-    for each sample; batch: one for the mini-batch. Evaluation: (x + y)/2. Gastaldi 2017, arXiv:1705.07485.""",
+    shake: a fresh number between 0 and 1; even: one half; keep: backward uses the forward number. level image: one
+    number for each sample; batch: one for the mini-batch. Evaluation: (x + y)/2. Gastaldi 2017, arXiv:1705.07485.""",
     params=(
         Param("forward", Kind.CHOICE, "shake", ("shake", "even"), doc="coefficient of the forward pass"),
         Param("backward", Kind.CHOICE, "shake", _COEFFICIENT, doc="coefficient of the gradient"),

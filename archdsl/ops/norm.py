@@ -38,7 +38,7 @@ def _lone_value(shapes: tuple[Shape, ...], attrs: Attrs) -> tuple[str, ...]:
 
 BN = Op(
     "bn",
-    """Batch normalisation: each channel to mean 0 and variance 1 over mini-batch and positions, then scaled and shifted.
+    """Batch normalisation: each channel to mean 0 and variance 1 over mini-batch and positions, then scaled.
 
     out = (in - mean)/sqrt(var + eps) * weight + bias; in evaluation with running averages of mean and variance.
     Any map [C, H, W] or vector [C]; the shape stays. Ioffe & Szegedy 2015, arXiv:1502.03167.""",
@@ -82,8 +82,9 @@ LN = Op(
     "ln",
     """Layer normalisation over the last `dims` dimensions of each sample.
 
-    out = (in - mean)/sqrt(var + eps) * weight + bias, with a weight and a bias for each normalised number: for [N, C] and
-    dims 1 each row by itself, for [C, H, W] and dims 3 the whole map. The shape stays. Ba et al. 2016, arXiv:1607.06450.""",
+    out = (in - mean)/sqrt(var + eps) * weight + bias, with a weight and a bias for each normalised number: for [N, C]
+    and dims 1 each row by itself, for [C, H, W] and dims 3 the whole map. The shape stays.
+    Ba et al. 2016, arXiv:1607.06450.""",
     params=(
         Param("dims", Kind.COUNT, 1, doc="how many dimensions, from the last, are normalised together"),
         _EPS,

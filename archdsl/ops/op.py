@@ -1,8 +1,8 @@
 """What a primitive is: its parameters, its shape rule, its weights and its cost, as one value.
 
 An `Op` knows nothing of source texts or of any back end. Shapes are per sample, without the batch dimension:
-`(C, H, W)` for maps, `(N, C)` for token lists, `(C,)` for vectors. Dimensions may be plain ints or traced `Scalar`s; shape rules use only
-`+ - * // %` and comparisons on them, so that a traced dimension keeps its expression.
+`(C, H, W)` for maps, `(N, C)` for token lists, `(C,)` for vectors. Dimensions may be plain ints or traced `Scalar`s;
+shape rules use only `+ - * // %` and comparisons on them, so that a traced dimension keeps its expression.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Union
 
 from archdsl.scalar import Scalar
 
-Dim = Union[int, Scalar]
+Dim = int | Scalar
 Shape = tuple[Dim, ...]
 # Attribute values after `coerce`: int or traced Scalar, exact fraction, bool, text, a tuple of whole numbers, or None.
-Value = Union[int, Fraction, Scalar, bool, str, tuple["Value", ...], None]
+Value = Union[int, Fraction, Scalar, bool, str, tuple["Value", ...], None]  # noqa: UP007 (it names itself)
 Attrs = Mapping[str, Value]
 
 
@@ -134,8 +134,8 @@ class Op:
     window: the receptive-field step.
     inputs: how many tensors it takes, as (fewest, most); most None for any number.
     alias: the output shares its input's memory (a view), so it costs no activation memory.
-    wraps: takes a layer as its first argument and is applied around it (stochastic depth); `infer`, `macs`, `saved` then
-        see the wrapped layer's output shapes as their input shapes.
+    wraps: takes a layer as its first argument and is applied around it (stochastic depth); `infer`, `macs`, `saved`
+        then see the wrapped layer's output shapes as their input shapes.
     stochastic: behaves randomly in training mode; doc and source feed `archdsl explain` and the reference page.
     """
 

@@ -70,7 +70,8 @@ SHIFT = Op(
     "shift",
     """The map moved by whole pixels: zeros enter on one side, as many rows or columns are lost on the other.
 
-    Negative numbers move up and left. The shape stays. Gastaldi 2017, arXiv:1705.07485 (second path of the shortcut).""",
+    Negative numbers move up and left. The shape stays.
+    Gastaldi 2017, arXiv:1705.07485 (second path of the shortcut).""",
     params=(
         Param("down", Kind.INTEGER, doc="rows"),
         Param("right", Kind.INTEGER, doc="columns"),
@@ -92,7 +93,8 @@ CHANNEL_PAD = Op(
     "channel_pad",
     """Zero channels up to `width`: after the others, or half before and half after (the odd one after).
 
-    [C, H, W] -> [width, H, W], [C] -> [width]. He et al. 2015, arXiv:1512.03385, shortcut A; Han et al. 2016, PyramidNet.""",
+    [C, H, W] -> [width, H, W], [C] -> [width].
+    He et al. 2015, arXiv:1512.03385, shortcut A; Han et al. 2016, PyramidNet.""",
     params=(
         Param("width", Kind.COUNT, doc="channels of the result"),
         Param("where", Kind.CHOICE, "end", ("end", "both"), doc="zeros after, or on both sides"),

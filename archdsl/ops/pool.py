@@ -94,8 +94,8 @@ AVG_POOL = Op(
     "avg_pool",
     """Mean of each window.
 
-    Sizes as in `max_pool`. Zeros of the padding count in the mean unless `count_padding` is false; what hangs over at the
-    end under `ceil` never counts.""",
+    Sizes as in `max_pool`. Zeros of the padding count in the mean unless `count_padding` is false; what hangs over at
+    the end under `ceil` never counts.""",
     params=(
         _KERNEL,
         _STRIDE,
@@ -189,8 +189,8 @@ def _fractional(shapes: tuple[Shape, ...], attrs: Attrs) -> tuple[Shape, ...] | 
     sizes = _fractional_size(shapes, attrs)
     for extent, kernel, after in zip((height, width), pair(attrs, "kernel"), sizes, strict=True):
         if after < 1 or after + kernel - 1 > extent:
-            reason = f"{after} regions of {kernel} do not fit a side of {extent}: {after} + {kernel} - 1 = {after + kernel - 1}"
-            return Misfit(reason)
+            needed = f"{after} + {kernel} - 1 = {after + kernel - 1}"
+            return Misfit(f"{after} regions of {kernel} do not fit a side of {extent}: {needed}")
     return ((channels, *sizes),)
 
 

@@ -102,7 +102,9 @@ def _upsample_window(shapes: tuple[Shape, ...], attrs: Attrs) -> Window:
 
 UPSAMPLE = Op(
     "upsample",
-    """Larger by a whole factor: [C, H, W] -> [C, scale*H, scale*W]; pixels repeated, or interpolated between centres.""",
+    """Larger by a whole factor: [C, H, W] -> [C, scale*H, scale*W].
+
+    Pixels are repeated, or interpolated between their centres.""",
     params=(
         Param("scale", Kind.COUNT, doc="the factor"),
         Param("mode", Kind.CHOICE, "nearest", ("nearest", "bilinear"), doc="repeat pixels or interpolate"),

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 from archdsl.ops.attrs import by
 from archdsl.ops.op import Dim, Misfit, Window
 
 
-@dataclass(frozen=True, slots=True)
-class Slide:
+class Slide(NamedTuple):
     """A window along one direction: its kernel, stride, dilation and the padding before and after."""
 
     kernel: Dim

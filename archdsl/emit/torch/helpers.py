@@ -1,8 +1,8 @@
 """Source text of the classes and functions that generated modules carry along where they use them.
 
-Each is complete by itself but for `import torch`, `from torch import Tensor, nn`, `import torch.nn.functional as F`, and the
-other helpers that `NEEDS` names. None keeps anything between two forward passes but the column that `draw_column`
-hands to the joins of one network.
+Each is complete by itself but for `import torch`, `from torch import Tensor, nn`, `import torch.nn.functional as F`,
+and the other helpers that `NEEDS` names. None keeps anything between two forward passes but the column that
+`draw_column` hands to the joins of one network.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Affine(nn.Module):
 ''',
     "BernoulliMask": '''\
 class BernoulliMask(nn.Module):
-    """Keeps each number with probability `keep` in training, without rescaling; its mean, `keep` times it, otherwise."""
+    """Keeps each number with probability `keep` in training, without rescaling; `keep` times it in evaluation."""
 
     def __init__(self, keep: float) -> None:
         super().__init__()
@@ -269,16 +269,12 @@ class ShakeFunction(torch.autograd.Function):
     """alpha*x + (1 - alpha)*y, with beta in the place of alpha in its gradient."""
 
     @staticmethod
-    def forward(
-        ctx: torch.autograd.function.FunctionCtx, x: Tensor, y: Tensor, alpha: Tensor, beta: Tensor
-    ) -> Tensor:
+    def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor, y: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
         ctx.save_for_backward(beta)
         return alpha * x + (1 - alpha) * y
 
     @staticmethod
-    def backward(
-        ctx: torch.autograd.function.FunctionCtx, gradient: Tensor
-    ) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
         (beta,) = ctx.saved_tensors
         return beta * gradient, (1 - beta) * gradient, None, None
 ''',

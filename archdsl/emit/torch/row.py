@@ -36,7 +36,8 @@ class Row:
     prepare: a statement for the start of the network's own forward, given the expression of its first input
         (drop-path draws one column for the whole network there).
         An empty statement means that there is nothing to prepare; equal statements are written once.
-    helpers: names of helper classes or functions from `helpers.py` that `module` and `prepare` need; a `call` needs none.
+    helpers: names of helper classes or functions from `helpers.py` that `module` and `prepare` need; a `call` needs
+        none.
     calls: whether a forward writes `call` where the row has both. By default wherever no attribute is traced: a class's
         parameters are at hand in its constructor, not in its forward.
     """

@@ -115,6 +115,41 @@ def verify(path: Paths, parameter: Values = None, network: Network = None, varia
 
 
 @app.command()
+def train(
+    path: OnePath,
+    data: Annotated[
+        str, typer.Option(metavar="NAME", help="shapes needs no files; else cifar10, mnist ...")
+    ] = "shapes",
+    data_dir: Annotated[str | None, typer.Option(metavar="DIR", help="Where the files of the data set are.")] = None,
+    recipe: Annotated[str | None, typer.Option(metavar="NAME", help="A recipe of the file; else its first.")] = None,
+    change: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Run so many, the schedule stretched to fit.")] = None,
+    out: Annotated[str | None, typer.Option(metavar="DIR", help="The run folder; else the next free in runs/.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest whole checkpoint in --out.")] = False,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda")] = "auto",
+    precision: Annotated[str, typer.Option(metavar="auto|fp32|bf16|fp16")] = "auto",
+    engine: Annotated[str, typer.Option(metavar="auto|eager|compile")] = "auto",
+    threads: Annotated[int | None, typer.Option(help="Threads on the CPU.")] = None,
+    micro_batch: Annotated[int | None, typer.Option(help="At most so many images at once.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first so many images.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Two steps of everything.")] = False,
+    overfit_batch: Annotated[bool, typer.Option("--overfit-batch", help="One batch, over and over.")] = False,
+    keep: Annotated[int, typer.Option(help="How many checkpoints stay, besides the best.")] = 2,
+    save_steps: Annotated[int | None, typer.Option(help="Save every so many steps, too.")] = None,
+    unofficial: Annotated[bool, typer.Option("--unofficial", help="Take data files of other checksums.")] = False,
+    parameter: Values = None,
+    network: Network = None,
+    variant: Variant = None,
+) -> None:
+    """Train the network of a file as its recipe says, into a folder of its own."""
+    flags = ("data", "data_dir", "epochs", "out", "resume", "device", "precision", "engine", "threads", "micro_batch")
+    more = ("limit", "dry_run", "overfit_batch", "keep", "save_steps", "unofficial")
+    given = locals()
+    options = {name: given[name] for name in (*flags, *more)}
+    guarded(lambda: commands.train(path, commands.request(parameter, network, variant), options, recipe, change or []))
+
+
+@app.command()
 def explain(
     name: Annotated[str, typer.Argument(metavar="CODE", help="A code such as T203, its slug, or a primitive.")],
 ) -> None:

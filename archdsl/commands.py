@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -91,13 +91,27 @@ def verify(paths: Sequence[str], request: Request) -> int:
     for path in found(paths):
         checked, texts, outcome = _compiled(path, request)
         code = max(code, outcome)
-        for text in texts.values() if checked else ():
-            from archdsl.verify import compare
-
-            report = compare(text, _chosen(path, checked, request).graph)
-            say(str(report))
-            code = code if report.ok else max(code, Exit.FINDINGS)
+        if checked is not None:
+            code = max(code, _verified(_chosen(path, checked, request), texts))
     return code
+
+
+def train(
+    path: str, request: Request, options: Mapping[str, object], recipe: str | None, changes: Sequence[str]
+) -> int:
+    """Compile one file and train its network; the trainer's own exit code."""
+    from archdsl import training
+
+    config = training.config(options)
+    checked, texts, code = _compiled(path, request)
+    if checked is None:
+        return code
+    network = _chosen(path, checked, request)
+    chosen = training.chosen_recipe(checked, recipe, changes)
+    job = training.job(path, checked, network, next(iter(texts.values())), chosen)
+    from archdsl.train.run import run  # torch, two seconds: only now
+
+    return run(config, job)
 
 
 def explain(name: str) -> int:
@@ -208,6 +222,14 @@ def _severity(diagnostics: Iterable[Diagnostic]) -> Exit:
     if over_limit.code in codes:
         return Exit.LIMIT
     return Exit.FINDINGS if codes else Exit.CLEAN
+
+
+def _verified(network: CheckedNetwork, texts: Mapping[str, str]) -> Exit:
+    from archdsl.verify import compare  # torch, two seconds: only now
+
+    reports = [compare(text, network.graph) for text in texts.values()]
+    say("".join(map(str, reports)))
+    return Exit.CLEAN if all(report.ok for report in reports) else Exit.FINDINGS
 
 
 def _counts(path: str, checked: Checked) -> str:

@@ -1,0 +1,97 @@
+"""From a checked file and the flags of `archdsl train` to the job that the trainer takes. No torch in here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from archdsl.inputs import STDIN, Misuse
+from archdsl.recipe import Recipe, override
+from archdsl.scalar import Scalar
+from archdsl.suggest import nearest
+from archdsl.syntax import ast
+from archdsl.train.job import Job, TrainConfig
+
+if TYPE_CHECKING:
+    from archdsl.pipeline import Checked, CheckedNetwork
+
+_PATHS = ("data_dir", "out")
+
+
+def config(options: Mapping[str, object]) -> TrainConfig:
+    """The flags, checked; those that were not given keep their defaults. Raises `Misuse`."""
+    given = {name: value for name, value in options.items() if value is not None}
+    given |= {name: Path(str(given[name])) for name in _PATHS if name in given}
+    try:
+        return TrainConfig.model_validate(given)
+    except ValidationError as error:
+        problem = error.errors(include_input=False)[0]
+        flag = "--" + str(problem["loc"][0]).replace("_", "-") if problem["loc"] else "train"
+        raise Misuse(f"{flag}: {problem['msg']}") from None
+
+
+def chosen_recipe(checked: Checked, name: str | None, changes: Sequence[str]) -> Recipe:
+    """The recipe of that name, the file's first, or the default one, with the changes of `--set`."""
+    recipe = _named(checked, name)
+    for change in changes:
+        recipe = _changed(recipe, change)
+    return recipe
+
+
+def job(path: str, checked: Checked, network: CheckedNetwork, module: str, recipe: Recipe) -> Job:
+    """What the trainer needs to know of a compiled network."""
+    return Job(
+        name=network.variant or (network.name if path == STDIN else Path(path).stem),
+        spec=checked.source.text,
+        module=module,
+        network=network.name,
+        recipe=recipe,
+        auxiliary_weights=tuple(_weight(aux.weight) for aux in network.graph.auxiliaries),
+        parameters=network.cost.params.total,
+        claims=dict(_claims(checked, network)),
+    )
+
+
+def _named(checked: Checked, name: str | None) -> Recipe:
+    found = {recipe.name: recipe.recipe for recipe in checked.recipes}
+    if name is None:
+        return next(iter(found.values()), None) or Recipe()
+    recipe = found.get(name)
+    if recipe is None:
+        close = nearest(name, found)
+        raise Misuse(f"--recipe: there is no recipe {name!r}" + (f"; did you mean {close}?" if close else ""))
+    return recipe
+
+
+def _changed(recipe: Recipe, change: str) -> Recipe:
+    key, sign, text = change.partition("=")
+    if not sign:
+        raise Misuse(f"--set takes KEY=VALUE, such as --set optimizer.lr=0.05, not {change[:80]!r}")
+    changed, problems = override(recipe, key.strip().removeprefix("recipe."), text.strip())
+    if changed is None:
+        first = problems[0]
+        raise Misuse(f"--set {key}: {first.message}" + (f"; {first.hint}" if first.hint else ""))
+    return changed
+
+
+def _weight(value: object) -> float:
+    return float(value) if isinstance(value, int | Fraction | Scalar) else 1.0
+
+
+def _claims(checked: Checked, network: CheckedNetwork) -> Iterator[tuple[str, float]]:
+    """The test errors that the paper reports for this network, by data set."""
+    for claim in _all_claims(checked.file, network):
+        if claim.metric.text == "error" and claim.subject and isinstance(claim.value, ast.Number):
+            yield claim.subject.text, float(claim.value.value)
+
+
+def _all_claims(file: ast.File | None, network: CheckedNetwork) -> Iterator[ast.Claim]:
+    for declaration in file.declarations if file else ():
+        if isinstance(declaration, ast.Variants):
+            yield from (claim for row in declaration.rows if row.name.text == network.variant for claim in row.claims)
+        elif isinstance(declaration, ast.Block) and declaration.name.text == network.name and not network.variant:
+            yield from (claim for part in declaration.body if isinstance(part, ast.Claims) for claim in part.claims)

@@ -1,0 +1,75 @@
+"""The widths of a pyramidal network are not those of the paper.
+
+Unit j of N has D = w + α·j/N channels, rounded half up, w being the stem's width; the real number is carried, never
+the rounded one. Rounding down loses 39,850 parameters at α = 48; carrying rounded widths loses the fraction every
+time, until at α = 48 nothing grows at all; Python's own `round` goes to the even number at an exact half (α = 27:
+14 widths differ).
+
+Wrong:
+
+    fn width(j) = floor(16 + alpha * j / (3*n))
+
+Right:
+
+    fn width(j) = round(16 + alpha * j / (3*n))
+
+Silence it with `# allow: pyramid-widths` on the line or the line before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from math import floor
+
+from archdsl.analyses.walk import applications
+from archdsl.diagnostic import Severity
+from archdsl.ir.graph import Call, Graph
+from archdsl.lints.rule import Context, Finding, Rule
+from archdsl.source import Span
+
+_HALF = Fraction(1, 2)
+
+
+def check(context: Context) -> Iterator[Finding]:
+    """Networks with a parameter `alpha` whose chain of pyramidal units has other widths."""
+    for network in context.networks:
+        alpha = network.parameter("alpha")
+        units = [unit for unit in _units(network.graph) if unit[0].name.startswith("pyramid")]
+        stem = next((s.outputs[0][0] for s in network.flow.input.readers if s.name == "conv"), None)
+        if isinstance(alpha, (int, Fraction)) and not isinstance(alpha, bool) and stem and units:
+            exact = [stem + Fraction(alpha) * j / len(units) for j in range(1, len(units) + 1)]
+            yield from _compared([width for _, width, _ in units], exact, units[-1][2])
+
+
+def _compared(widths: list[int], exact: list[Fraction], span: Span) -> Iterator[Finding]:
+    right = [floor(d + _HALF) for d in exact]
+    if widths == right:
+        return
+    wrong = sum(a != b for a, b in zip(widths, right, strict=True))
+    title = f"{wrong} of {len(widths)} widths are not w + α·j/N rounded half up"
+    yield Finding(span, title, f"the last is {widths[-1]}, should be {right[-1]}", hint=_reason(widths, exact))
+
+
+def _reason(widths: list[int], exact: list[Fraction]) -> str:
+    if widths == [floor(d) for d in exact]:
+        return "they are rounded down: use `round`"
+    if widths == [round(d) for d in exact]:
+        return "exact halves go to the even number: use `round`, which goes up"
+    return "carry the real number through all stages, and round each width by itself"
+
+
+def _units(graph: Graph) -> Iterator[tuple[Graph, int, Span]]:
+    """The blocks of a network in the order in which they run, with their parameter `width`; stages are opened."""
+    for application in applications(graph):
+        what = application.what
+        if not isinstance(what, Call):
+            continue
+        width = next((p.value for p in what.graph.parameters if p.name == "width"), None)
+        if what.graph.name.startswith("pyramid") and width is not None:
+            yield from [(what.graph, int(width), application.node.span)] * application.count  # type: ignore[arg-type]
+        else:
+            yield from _units(what.graph)
+
+
+RULE = Rule("L128", "pyramid-widths", Severity.WARNING, check)

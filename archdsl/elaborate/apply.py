@@ -90,6 +90,8 @@ def _apply_op(layer: OpLayer, wires: tuple[Wire, ...], frame: Frame, span: Span)
     attrs = op_attributes(layer, frame, span)
     if attrs is None or not _arity_fits(layer, wires, frame, span):
         return UNKNOWN
+    if layer.op.name == "identity":
+        return wires[0]  # nothing to run, nothing to count
     body = None
     if layer.op.wraps:
         body = _body(layer, wires, frame, span)

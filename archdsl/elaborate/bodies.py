@@ -52,7 +52,9 @@ def call_block(layer: BlockLayer, wires: tuple[Wire, ...], frame: Frame, span: S
     graph = block_graph(layer, wires, frame, span, closed)
     if graph is None:
         return UNKNOWN
-    node = call_node(graph, layer, wires, span)
+    if not graph.nodes and graph.outputs == graph.inputs:
+        return wires[0] if len(wires) == 1 else wires  # a block that only hands on what it is given leaves no trace
+    node = _directly(call_node(graph, layer, wires, span))
     add_node(node, frame)
     if graph.open_join is not None:
         frame.assembly.open_calls[id(node)] = (layer, wires)
@@ -71,6 +73,23 @@ def call_node(graph: Graph, layer: BlockLayer, wires: tuple[Wire, ...], span: Sp
         Wire(tuple(_outside(d, bindings) for d in wire.shape), span=span) for wire in graph.outputs
     )
     return Node(Call(graph, args), wires, outputs, span)
+
+
+def _directly(node: Node) -> Node:
+    """A block that does nothing but apply one other block is that block: its call is replaced by the inner one."""
+    call = cast(Call, node.what)
+    only = call.graph.nodes[0] if len(call.graph.nodes) == 1 else None
+    if only is None or not isinstance(only.what, Call) or only.shared or call.graph.inits or call.graph.open_join:
+        return node
+    if only.inputs != call.graph.inputs or only.outputs != call.graph.outputs:
+        return node
+    bindings = {name: value.term if isinstance(value, Scalar) else value for name, value in call.args.items()}
+    args = {name: _outside_value(value, bindings) for name, value in only.what.args.items()}
+    return Node(Call(only.what.graph, args), node.inputs, node.outputs, node.span)
+
+
+def _outside_value(value: Attr, bindings: dict[str, Any]) -> Attr:
+    return _outside(value, bindings) if isinstance(value, Scalar) else value
 
 
 def _argument(parameter: Parameter, layer: BlockLayer, wires: tuple[Wire, ...], graph: Graph) -> Attr:
@@ -311,7 +330,8 @@ class Body:
         found: list[Parameter] = []
         for param in self.block.params:
             value = self.frame.names[param.name.text].value
-            if isinstance(value, Symbolic) and not (isinstance(value, Scalar) and value.expr != param.name.text):
+            derived = isinstance(value, Scalar) and value.expr != param.name.text and not self.is_network
+            if isinstance(value, Symbolic) and not derived:
                 kind = "required" if param.default is None else "optional"
                 found.append(Parameter(param.name.text, value, kind, self._default(param)))
         for wire in self.inputs if not self.is_network else ():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from archdsl.elaborate import errors
 from archdsl.elaborate.arguments import is_plain, match
 from archdsl.elaborate.evaluate import evaluate
-from archdsl.elaborate.values import UNKNOWN, Value
+from archdsl.elaborate.values import UNKNOWN
 from archdsl.ir.graph import InitRule
 from archdsl.ops import OPS
 from archdsl.ops.coerce import coerce
@@ -53,8 +53,10 @@ def _arguments(rule: ast.Expr, name: str, frame: Frame) -> dict[str, Attr] | Non
         return None
     found: dict[str, Attr] = {}
     for param in params:
-        value: Value = bound.get(param.name, param.default)  # pyright: ignore[reportAssignmentType]
-        coerced = coerce(param, value) if is_plain(value) else Misfit(f"`{param.name}` takes {param.kind.value}")
+        if not is_plain(bound.get(param.name)):
+            coerced: Attr | Misfit = Misfit(f"`{param.name}` takes {param.kind.value}")
+        else:
+            coerced = coerce(param, bound.get(param.name, param.default))
         if isinstance(coerced, Misfit):
             frame.report(errors.wrong_argument(rule.span, name, coerced.reason, coerced.hint))
             return None

@@ -14,7 +14,7 @@ from archdsl.source import Source, Span
 from archdsl.syntax import ast
 from archdsl.syntax.parser import parse
 
-Declared = ast.Block | ast.Function | ast.Constant | ast.ExternDecl
+Declared = ast.Block | ast.Function | ast.Constant | ast.ExternDecl | ast.Recipe
 STD = Path(__file__).parent.parent / "std"
 
 # Reads the file that a relative import names: (importing source, path) -> source, or the reason why not.

@@ -51,9 +51,14 @@ class Networks:
         tables = [d for d in self.module.file.declarations if isinstance(d, ast.Variants)]
         return [row for table in tables for row in table.rows]
 
-    def build(self, network: ast.Block, given: Mapping[str, Value], variant: ast.Variant | None = None) -> Built | None:
-        """The network for these arguments; None where it cannot be (reported), or where a parameter is open."""
-        frame = Frame(self.session, self.module, Assembly())
+    def build(
+        self, network: ast.Block, given: Mapping[str, Value], variant: ast.Variant | None = None, home: Module | None = None
+    ) -> Built | None:
+        """The network for these arguments; None where it cannot be (reported), or where a parameter is open.
+
+        home: the module that declares it, where that is not this one.
+        """
+        frame = Frame(self.session, home or self.module, Assembly())
         self.session.steps = 0
         try:
             absent = bind_parameters(network.params, dict(given), frame)
@@ -65,6 +70,7 @@ class Networks:
             return None
         if graph is None:
             return None
+        graph.doc = graph.doc or _doc(home or self.module)
         names = [param.name.text for param in network.params]
         parameters = {name: _plain(frame.names[name].value) for name in names}
         return Built(network, variant, parameters, graph, not given)
@@ -72,9 +78,10 @@ class Networks:
     def of_variant(self, row: ast.Variant) -> Built | None:
         """The network of one variant."""
         call = row.call if isinstance(row.call, ast.Apply) else ast.Apply(row.call, (), row.call.span)
-        network = self._network_named(call.callee)
-        if network is None:
+        found = self._network_named(call.callee)
+        if found is None:
             return None
+        network, home = found
         frame = Frame(self.session, self.module, Assembly())
         given: list[Given] = [(a.name, evaluate(a.value, frame), a.span) for a in call.arguments]
         names = [param.name.text for param in network.params]
@@ -85,18 +92,25 @@ class Networks:
         if absent:
             self.bag.add(errors.missing_argument(call.span, network.name.text, absent, network.name.span))
             return None
-        return self.build(network, bound, row)
+        return self.build(network, bound, row, home)
 
-    def _network_named(self, callee: ast.Expr) -> ast.Block | None:
-        networks = {block.name.text: block for block in self.declared()}
-        if isinstance(callee, ast.Name) and callee.text in networks:
-            return networks[callee.text]
+    def _network_named(self, callee: ast.Expr) -> tuple[ast.Block, Module] | None:
+        """The network that a variant calls, of this file or imported."""
         name = callee.text if isinstance(callee, ast.Name) else callee.span.text
-        if name not in self.module.damaged and (name not in self.module.names or not isinstance(callee, ast.Name)):
-            return None  # `resolve` has said that the name is unknown
-        if name not in self.module.damaged:
-            self.bag.add(errors.unknown_choice(callee.span, "network", name, networks))
+        found = self.module.names.get(name)
+        if found is not None and isinstance(found[1], ast.Block) and found[1].keyword.text == "network":
+            return found[1], found[0]
+        if found is not None or not isinstance(callee, ast.Name):  # else `resolve` has said that the name is unknown
+            self.bag.add(errors.unknown_choice(callee.span, "network", name, self.network_names()))
         return None
+
+    def network_names(self) -> list[str]:
+        """The names of all networks in sight."""
+        return [name for name, (_, d) in self.module.names.items() if isinstance(d, ast.Block) and d.keyword.text == "network"]
+
+
+def _doc(module: Module) -> str:
+    return module.file.doc.value if module.file.doc is not None else ""
 
 
 def _plain(value: Value) -> object:

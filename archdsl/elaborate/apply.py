@@ -183,9 +183,22 @@ def merge(
     found = op.infer(tuple(w.shape for w in wires), coerced)
     if isinstance(found, Misfit):
         parts = tuple(_made(w) for w in wires if w.span is not None and w.span.source is span.source)
-        frame.report(errors.shape_mismatch(span, title or f"`{name}`", found.reason, parts, found.hint))
+        hint = found.hint or _projection(wires)
+        frame.report(errors.shape_mismatch(span, title or f"`{name}`", found.reason, parts, hint))
         return UNKNOWN
     return _emit(Prim(op, coerced), wires, tuple(found), tuple(w.shape for w in wires), frame, span)
+
+
+def _projection(wires: tuple[Wire, ...]) -> str | None:
+    """What would make two maps meet: a projection of the larger one."""
+    if len(wires) != 2 or any(len(wire.shape) != 3 for wire in wires):
+        return None
+    large, small = sorted(wires, key=lambda wire: -wire.values[1])
+    (width, height, _), (_, tall, _) = small.values, large.values
+    if tall % height:
+        return None
+    stride = f", stride={tall // height}" if tall != height else ""
+    return f"project the larger one: `{large.name or '...'} -> conv({width}, 1{stride})`"
 
 
 # ---- joins ------------------------------------------------------------------------------------------------------

@@ -236,6 +236,7 @@ class Body:
     outputs: list[tuple[str, Tensor | None, Span]] = field(default_factory=list["tuple[str, Tensor | None, Span]"])
     waiting: list[Wire] = field(default_factory=list[Wire])
     failed: bool = False
+    refused: bool = False
     shapes: Shapes = field(init=False)
 
     def __post_init__(self) -> None:
@@ -350,8 +351,10 @@ class Body:
     # ---- statements
 
     def statements(self, statements: tuple[ast.Statement, ...]) -> None:
-        """Run through statements, each as far as it can be understood."""
+        """Run through statements, each as far as it can be understood; none after a `require` that fails."""
         for statement in statements:
+            if self.refused:
+                return
             _STATEMENTS[type(statement)](self, statement)
 
     def assign(self, statement: ast.Assign) -> None:
@@ -497,7 +500,7 @@ class Body:
         if value is UNKNOWN or value is True:
             self.failed |= value is UNKNOWN
             return
-        self.failed = True
+        self.failed = self.refused = True
         if not isinstance(value, bool):
             self.frame.report(errors.not_a_condition(statement.condition.span, value))
             return

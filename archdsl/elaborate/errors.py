@@ -258,14 +258,14 @@ def not_a_condition(span: Span, value: Value) -> Diagnostic:
 
 
 @code("E314", "layer-called-on-tensor")
-def layer_on_tensor(span: Span, name: str) -> Diagnostic:
+def layer_on_tensor(span: Span, name: str, tensor: str) -> Diagnostic:
     """A layer is called like a function on a tensor.
 
     Parentheses configure a layer; `->` applies it.
 
     Wrong: `relu(x)`. Right: `x -> relu`.
     """
-    return _error("E314", f"`{name}` is a layer: parentheses configure it, `->` applies it", span, hint=f"write `... -> {name}`")
+    return _error("E314", f"`{name}` is a layer: parentheses configure it, `->` applies it", span, hint=f"write `{tensor} -> {name}`")
 
 
 @code("E315", "not-a-tensor")
@@ -373,7 +373,9 @@ def shape_mismatch(span: Span, operator: str, reason: str, parts: tuple[Label, .
 
     Wrong: `main + in` where `main` was strided. Right: `main + (in -> shortcut(width, stride))`.
     """
-    return _error("T203", f"{operator} needs equal shapes", span, reason, hint, parts)
+    needs, _, shapes = reason.partition(": ")
+    title = f"{operator} {needs.partition('` ')[2] or needs}" if shapes else f"{operator} does not fit: {reason}"
+    return _error("T203", title, span, shapes, hint, parts)
 
 
 @code("T204", "does-not-fit")

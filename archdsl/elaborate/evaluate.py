@@ -238,7 +238,11 @@ def _chained(expr: ast.Chained, frame: Frame) -> Value:
     value = evaluate(expr.operands[0], frame)
     for sign, operand in zip(expr.operators, expr.operands[1:], strict=True):
         span = expr.operands[0].span.to(operand.span)
-        value = combine(sign.text, value, evaluate(operand, frame), frame, span)
+        other = evaluate(operand, frame)
+        if sign.text == "*" and is_layer(value) and isinstance(other, Scalar) and not other.is_whole:
+            frame.report(errors.not_whole(operand.span, "a repeat", derivation(operand, other, frame), origins(operand, frame)))
+            return UNKNOWN
+        value = combine(sign.text, value, other, frame, span)
     return value
 
 
@@ -398,7 +402,8 @@ def call(callee: Value, given: list[Given], expr: ast.Apply, frame: Frame) -> Va
 
 def _call_on_tensor(callee: OpLayer | BlockLayer, given: list[Given], expr: ast.Apply, frame: Frame) -> Value:
     name = callee.op.name if isinstance(callee, OpLayer) else callee.block.name.text
-    frame.report(errors.layer_on_tensor(expr.span, name))
+    tensor = next(span for _, value, span in given if is_tensor(value))
+    frame.report(errors.layer_on_tensor(expr.span, name, tensor.text))
     return UNKNOWN
 
 

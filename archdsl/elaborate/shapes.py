@@ -102,7 +102,7 @@ class Shapes:
                 return ""
             if value != size:
                 differences.append(self._difference(item, value, int(size)))
-        return "; ".join(differences) if differences else None
+        return "; ".join(dict.fromkeys(differences)) if differences else None
 
     def _difference(self, item: ast.Expr, value: Value, size: int) -> str:
         text = derivation(item, value, self.frame)

@@ -1,7 +1,7 @@
 # make test     everything that must hold, in a few minutes
 # make prove    the long proofs, before a release
 # make demo     lint, compile and train, as in the README
-# make update   write again what is derived: generated/, the published schema, the parser's tables
+# make update   write again what is derived: the parser's tables, the published schema, the reference, generated/
 # make check    style and types
 # make clean    forget the environment and all caches
 #
@@ -33,9 +33,11 @@ demo: venv
 	$(BIN)/archdsl train specs/resnet-20.arch --data shapes
 
 update: venv
-	$(BIN)/archdsl compile specs -o generated
+	$(BIN)/python -m archdsl.syntax.grammar
 	mkdir -p docs/schema
-	$(BIN)/python -m archdsl.schema > docs/schema/network.schema.json
+	$(BIN)/python -m archdsl.schema > docs/schema/.new && mv docs/schema/.new docs/schema/network.schema.json
+	$(BIN)/python -m archdsl.ops.reference > docs/.new && mv docs/.new docs/primitives.md
+	$(BIN)/archdsl compile specs -o generated
 
 check: venv
 	$(BIN)/ruff check .

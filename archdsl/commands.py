@@ -48,6 +48,7 @@ def lint(paths: Sequence[str], request: Request, form: str) -> int:
         if checked:
             diagnostics += checked.diagnostics
             say(_counts(path, checked) if form == "text" else "")
+    diagnostics = _each_once(diagnostics)
     say(_findings(diagnostics, form, count))
     return max(code, _severity(diagnostics))
 
@@ -157,7 +158,7 @@ def _compiled(path: str, request: Request) -> tuple[Checked | None, dict[str, st
     result, diagnostics, code = _attempt(path, lambda source: pipeline.compile(source, request))
     checked, texts = result or (None, {})
     diagnostics += checked.diagnostics if checked else ()
-    tell(render.text(diagnostics, in_colour(sys.stderr)))
+    tell(render.text([d for d in diagnostics if d.severity is not Severity.NOTE], in_colour(sys.stderr)))
     code = max(code, _severity(_errors(diagnostics)))
     return (None if code else checked), texts, code
 
@@ -208,6 +209,15 @@ def _findings(diagnostics: list[Diagnostic], form: str, files: int) -> str:
     if form == "github":
         return render.github(diagnostics)
     return render.text(diagnostics, in_colour()) or f"no findings in {render.counted(files, 'file')}\n" * bool(files)
+
+
+def _each_once(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """A file that several others import is read with each of them; what is wrong with it is said once."""
+    found: dict[object, Diagnostic] = {}
+    for d in diagnostics:
+        span = d.primary.span
+        found.setdefault((d.code, d.title, span.source.name, span.start, span.end), d)
+    return list(found.values())
 
 
 def _errors(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:

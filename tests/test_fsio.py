@@ -271,13 +271,14 @@ def test_a_lock_goes_with_its_process_even_if_it_has_children(tmp_path: Path) ->
 
 def _opens_for_writing(call: ast.Call) -> bool:
     name = ast.unparse(call.func)
-    if name.endswith((".write_text", ".write_bytes", ".touch", ".symlink_to", ".mkdir", ".unlink", ".rename")):
+    if name.endswith((".write_text", ".write_bytes", ".touch", ".symlink_to", ".hardlink_to", ".rename")):
         return True
-    if name.startswith(("os.open", "os.replace", "os.rename", "os.remove", "os.unlink", "os.mkdir", "os.makedirs")):
+    if name.startswith(("os.open", "os.replace", "os.rename", "os.link", "os.symlink", "tempfile.")):
+        return not (name == "os.open" and ast.unparse(call.args[0]) == "os.devnull")
+    if name.startswith(("shutil.copy", "shutil.move")) or name in ("torch.save", "np.save", "numpy.save", "save_file"):
         return True
-    if name.startswith(("shutil.", "tempfile.")) or name in ("torch.save", "save_file"):
-        return True
-    return name == "open" and not (len(call.args) == 2 and ast.unparse(call.args[1]) == "'rb'")
+    modes = [ast.unparse(argument) for argument in call.args[1:2]] + [ast.unparse(k.value) for k in call.keywords]
+    return name == "open" and "'rb'" not in modes
 
 
 def test_nothing_else_opens_files_for_writing() -> None:

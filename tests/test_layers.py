@@ -16,18 +16,19 @@ PACKAGE = ROOT / "archdsl"
 
 # Lowest first. A module may import what stands in lower rows, and its own row only where the row is one package.
 ROWS = (
-    ("visible", "scalar", "source"),
+    ("visible", "scalar", "source", "deep"),
     ("fsio", "diagnostic", "suggest", "limits"),
     ("codes",),
-    ("syntax", "ops", "inits"),
-    ("ir",),
+    ("syntax", "ops", "recipe"),
+    ("inits", "ir"),
     ("elaborate",),
     ("analyses",),
     ("lints", "emit", "render", "schema", "schema_read", "schema_write", "summary", "inputs", "ice", "show"),
-    ("recipe", "config"),
+    ("config",),
     ("pipeline",),
     ("__init__", "verify", "console", "explain"),
     ("train",),
+    ("training",),
     ("commands",),
     ("cli",),
     ("__main__",),
@@ -35,7 +36,14 @@ ROWS = (
 # Pairs of one row that belong together.
 TOGETHER = {("schema", "schema_read"), ("schema", "schema_write")}
 TORCH = ("train", "verify")
-TABLES = {"archdsl/emit/torch/ops.py", "archdsl/emit/torch/helpers.py", "archdsl/recipe/records.py"}
+# Files that are lists of like things.
+TABLES = {
+    "archdsl/elaborate/errors.py",
+    "archdsl/emit/torch/helpers.py",
+    "archdsl/emit/torch/ops.py",
+    "archdsl/recipe/records.py",
+    "archdsl/syntax/ast.py",
+}
 LONGEST_FILE, LONGEST_FUNCTION, MEDIAN_FUNCTION = 400, 40, 8
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -66,7 +74,7 @@ def parsed(path: Path) -> ast.Module:
 
 
 def row_of(name: str) -> int:
-    return next(number for number, row in enumerate(ROWS) if name in row)
+    return next((number for number, row in enumerate(ROWS) if name in row), len(ROWS))
 
 
 def test_every_module_has_its_row() -> None:
@@ -141,6 +149,8 @@ def test_modules_say_what_they_are_for() -> None:
 
 
 DANGEROUS = {"eval", "exec", "pickle.load", "pickle.loads", "yaml.load", "os.system", "torch.load"}
+# To run a generated module is what verify is for.
+NEEDED = {("archdsl/verify.py", "exec")}
 
 
 def test_no_dangerous_calls() -> None:
@@ -149,6 +159,7 @@ def test_no_dangerous_calls() -> None:
         for path in MODULES
         for node in ast.walk(parsed(path))
         if isinstance(node, ast.Call) and is_dangerous(node)
+        if (str(path.relative_to(ROOT)), ast.unparse(node.func)) not in NEEDED
     ]
     assert found == []
 
@@ -195,6 +206,10 @@ def test_compile_does_not_load_torch(tmp_path: Path) -> None:
 
 def test_style() -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "ruff", "check", "."], capture_output=True, text=True, cwd=ROOT, check=False
+        [sys.executable, "-m", "ruff", "check", "--output-format", "concise", "."],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
     )
     assert run.returncode == 0, run.stdout

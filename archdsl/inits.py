@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archdsl.ops.op import Kind, Param
+from archdsl.scalar import Scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,8 @@ class Init:
 _FAN = Param(
     "fan", Kind.CHOICE, "in", ("in", "out"), doc="what keeps its variance: the activations (in) or the gradients (out)"
 )
-_GAIN = Param("gain", Kind.NUMBER, 1, doc="factor of the deviation")
-_MEAN = Param("mean", Kind.NUMBER, 0, doc="mean")
+_GAIN = Param("gain", Kind.NUMBER, Scalar(1), doc="factor of the deviation")
+_MEAN = Param("mean", Kind.NUMBER, Scalar(0), doc="mean")
 _STD = Param("std", Kind.NUMBER, doc="standard deviation")
 
 _RULES = (

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from archdsl.emit.torch.blocks import BlockClass, choose_arguments
-from archdsl.emit.torch.construct import GraphCode, GraphWriter, Module
+from archdsl.emit.torch.construct import GraphCode, GraphWriter, Module, is_nothing
 from archdsl.ir.graph import Branches, Call, Chain, Graph, Node, Prim
 
 
@@ -41,7 +41,14 @@ def _classes_of(level: list[Met], module: Module, number: int) -> list[BlockClas
         module.classes[id(m.graph)] = block
     for (_, code), block in found.items():
         choose_arguments(block, code.symbols())
-    return list(found.values())
+    return _in_order(found.values())
+
+
+def _in_order(blocks: Iterable[BlockClass]) -> list[BlockClass]:
+    """Blocks as they are met, the forms of one together, the most used first."""
+    listed = list(blocks)
+    first = {b.block: min(other.place for other in listed if other.block == b.block) for b in listed}
+    return sorted(listed, key=lambda b: (first[b.block], -b.uses, b.place))
 
 
 def _met(network: Graph, module: Module) -> list[Met]:
@@ -96,7 +103,7 @@ def applied(graph: Graph, module: Module) -> Iterator[tuple[Graph, int]]:
 
 def _applied_by(node: Node, count: int, module: Module) -> Iterator[tuple[Graph, int]]:
     what = node.what
-    if isinstance(what, Call):
+    if isinstance(what, Call) and not is_nothing(node):
         yield module.callees.of(what, node.outputs), count
     for chain in _chains(node):
         for unit in chain.units():

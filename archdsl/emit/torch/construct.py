@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from archdsl.emit.errors import InternalError
-from archdsl.emit.torch.blocks import Argument, BlockClass, Callees, values_of
+from archdsl.emit.torch.blocks import Argument, BlockClass, Callees, number_of, values_of
 from archdsl.emit.torch.code import (
     FIELD_MARK,
     MERGE_MARK,
@@ -23,9 +23,9 @@ from archdsl.emit.torch.folding import Factor, Item, folded_row
 from archdsl.emit.torch.forms import Form, Resolver, constant_form, symbols_of
 from archdsl.emit.torch.pretty import text_literal
 from archdsl.emit.torch.row import Layer, Row
-from archdsl.ir.graph import Branches, Call, Chain, Extern, Graph, Node, Prim, Segment, Unit, Wire
+from archdsl.ir.graph import Branches, Call, Chain, Extern, Graph, InitRule, Node, Prim, Segment, Unit, Wire
 from archdsl.ops.op import Shape, Value
-from archdsl.scalar import Expr, Scalar
+from archdsl.scalar import Expr, Number, Scalar
 
 Rows = Mapping[str, Row]
 _BRANCH = loop_mark("branch")
@@ -45,6 +45,7 @@ class FieldCode:
 class NodeCode:
     """A step of a forward. `again` says how often a shared layer is applied in a row, where more than once."""
 
+    first: int  # the number of its first result
     inputs: tuple[int, ...]
     names: tuple[str, ...]
     fields: tuple[FieldCode, ...]
@@ -58,6 +59,16 @@ class NodeCode:
 
 
 @dataclass(frozen=True, slots=True)
+class Rule:
+    """How some weights of a graph start. Its arguments are constants: graphs that differ in them share no class."""
+
+    target: str
+    weight: str
+    how: str
+    args: tuple[tuple[str, Number | str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class GraphCode:
     """The text of a graph. Wires are numbered: inputs first, then the nodes' outputs in order."""
 
@@ -66,6 +77,7 @@ class GraphCode:
     outputs: tuple[int, ...]
     auxiliaries: tuple[int, ...]
     lent: tuple[FieldCode, ...]  # shared layers that only occur inside other layers
+    rules: tuple[Rule, ...] = ()
 
     def symbols(self) -> frozenset[str]:
         """All symbols that the text names."""
@@ -73,6 +85,18 @@ class GraphCode:
         forms = [form for code in (*codes, *(f.code for f in self.lent)) for form in code.slots]
         forms += [node.again for node in self.nodes if node.again is not None]
         return frozenset[str]().union(*map(symbols_of, forms))
+
+
+# What may hold weights: PyTorch's own layers of these kinds, and helper classes.
+_WEIGHTED = re.compile(r"\b(?:nn\.(?:Conv|Linear|\w+Norm|PReLU)\w*|(?<![.\w])[A-Z]\w*)(?=\()")
+
+
+@dataclass(slots=True)
+class Layers:
+    """All layers of one primitive: the classes they are written as, and the weights of each."""
+
+    classes: set[str] = field(default_factory=set[str])
+    weights: list[frozenset[str]] = field(default_factory=list[frozenset[str]])
 
 
 @dataclass(slots=True)
@@ -85,6 +109,13 @@ class Module:
     externs: dict[str, str] = field(default_factory=dict[str, str])  # path to mark
     helpers: set[str] = field(default_factory=set[str])
     prepared: dict[str, None] = field(default_factory=dict[str, None])  # statements for the network's forward
+    layers: dict[str, Layers] = field(default_factory=dict[str, "Layers"])  # by the name of the primitive
+
+    def made(self, prim: Prim, inputs: tuple[Shape, ...], text: str) -> None:
+        """Remember what a primitive was written as, and which weights it has."""
+        layers = self.layers.setdefault(prim.op.name, Layers())
+        layers.classes.update(_WEIGHTED.findall(text) if prim.body is None else ())
+        layers.weights.append(frozenset(w.name for w in prim.op.weights(inputs, prim.attrs)))
 
     def row(self, prim: Prim) -> Row:
         """How PyTorch spells a primitive."""
@@ -130,10 +161,18 @@ class GraphWriter:
         graph = self._graph
         self._started.update(node.shared for node in map(self._plain, graph.nodes) if node.shared)
         first = self._firsts()
-        nodes = tuple(self._node(node, id(node) in first) for node in graph.nodes)
+        nodes = tuple(self._node(node, id(node) in first) for node in graph.nodes if not self._passes(node))
         auxiliaries = tuple(self._indices[id(a.wire)] for a in graph.auxiliaries)
         outputs = tuple(self._indices[id(wire)] for wire in graph.outputs)
-        return GraphCode(len(graph.inputs), nodes, outputs, auxiliaries, tuple(self._lent.values()))
+        lent = tuple(self._lent.values())
+        return GraphCode(len(graph.inputs), nodes, outputs, auxiliaries, lent, tuple(map(_rule, graph.inits)))
+
+    def _passes(self, node: Node) -> bool:
+        """Whether a node does nothing; then its result is its operand, under that one's number."""
+        if not is_nothing(self._plain(node)):
+            return False
+        self._indices[id(node.outputs[0])] = self._indices[id(node.inputs[0])]
+        return True
 
     def _plain(self, node: Node) -> Node:
         return unwrapped(node)[0]
@@ -151,6 +190,7 @@ class GraphWriter:
         node, again = unwrapped(outer)
         fields, call = self._parts(node)
         return NodeCode(
+            first=self._indices[id(node.outputs[0])],
             inputs=tuple(self._indices[id(wire)] for wire in node.inputs),
             names=tuple(wire.name for wire in node.outputs),
             fields=fields,
@@ -204,6 +244,8 @@ class GraphWriter:
         what = node.what
         if isinstance(what, Prim):
             return self._module_of(what, _shapes(node.inputs), _shapes(node.outputs))
+        if is_nothing(node):
+            return Code("nn.Identity()")
         if isinstance(what, Call):
             return self._instance(what, node)[0]
         if isinstance(what, Chain):
@@ -222,6 +264,7 @@ class GraphWriter:
         if self._final:
             self._module.helpers.update(row.helpers(layer))
             self._prepare(row, layer)
+            self._module.made(prim, inputs, code.text)
         return code
 
     def _prepare(self, row: Row, layer: Layer) -> None:
@@ -266,10 +309,13 @@ class GraphWriter:
     # --- layers in a row and side by side -------------------------------------------------------------------------
 
     def _sequential(self, chain: Chain) -> Code:
-        units = list(chain.units())
+        segments = [s for s in chain.segments if not all(is_nothing(unit.node) for unit in s.units)]
+        units = [unit for segment in segments for unit in segment.units]
+        if not units:
+            return Code("nn.Identity()")
         if len(units) == 1 and units[0].count == 1:
             return self._unit(units[0], counted=False).code
-        return enclosed("nn.Sequential(", folded_row([self._factor(s) for s in chain.segments]), ")")
+        return enclosed("nn.Sequential(", folded_row([self._factor(s) for s in segments]), ")")
 
     def _factor(self, segment: Segment) -> Factor:
         counted = int(segment.count) > 1
@@ -280,7 +326,7 @@ class GraphWriter:
         node, count = unit.node, constant_form(unit.count)
         if node.shared:
             return Item(Code(f"self.{self._borrowed(node, node.shared)}"), count, counted=counted)
-        if isinstance(node.what, Call):
+        if isinstance(node.what, Call) and not is_nothing(node):
             code, hints = self._instance(node.what, node)
             return Item(code, count, hints, counted)
         return Item(self.constructor(node), count, counted=counted)
@@ -344,6 +390,19 @@ class GraphWriter:
             return text_literal(value)
         form = self._number(value)
         return str(value) if form is None else holes.form(form)
+
+
+def is_nothing(node: Node) -> bool:
+    """Whether a node gives out what it takes in: `identity`, or a block that comes to that."""
+    what = node.what
+    if isinstance(what, Prim):
+        return what.op.name == "identity"
+    return isinstance(what, Call) and not what.graph.nodes and what.graph.outputs == what.graph.inputs[:1]
+
+
+def _rule(rule: InitRule) -> Rule:
+    args = [(name, value if isinstance(value, str) else number_of(value) or 0) for name, value in rule.args.items()]
+    return Rule(rule.target, rule.weight, rule.how, tuple(args))
 
 
 def _shapes(wires: Sequence[Wire]) -> tuple[Shape, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from archdsl.emit.torch.construct import GraphCode, NodeCode
 from archdsl.emit.torch.layout import STEP, WIDTH
-from archdsl.emit.torch.names import Names
+from archdsl.emit.torch.names import Names, numbered
 from archdsl.emit.torch.pretty import flat, statement_lines
 from archdsl.emit.torch.spelling import Speller
 from archdsl.emit.torch.steps import DEEPEST, Operand, Tree, deepest, pieces, tree
@@ -42,10 +42,9 @@ class Forward:
         self._names = names
         self._uses = _uses(code)
         self._users = _users(code)
-        self._first = list(_first_outputs(code))
         self._local: dict[int, str] = {}
         self._pending: dict[int, Tree] = {}
-        self._batched = list(scene.batched)
+        self._batched = dict(enumerate(scene.batched))
         self._statements: list[PyStatement] = []
         self.inputs = self._name_inputs()
 
@@ -78,7 +77,7 @@ class Forward:
     def _run(self, indices: Iterator[int]) -> None:
         for index in indices:
             node = self._code.nodes[index]
-            step = tree(index, node, self._first[index], self._operands(node))
+            step = tree(index, node, node.first, self._operands(node))
             if len(node.names) != 1:
                 self._unpack(step)
             elif node.again is not None:
@@ -118,15 +117,18 @@ class Forward:
         bare = [place for place, wire in enumerate(node.inputs) if not self._batched[wire]]
         whole = len(bare) < len(operands) or len(operands) > 1
         if not bare or not whole or node.op in _BROADCASTING:
-            self._batched.extend([len(bare) < len(operands)] * len(node.names))
+            self._mark_batched(node, len(bare) < len(operands))
             return operands
         like = self._batch_of(node)
         for place in bare:
             operand = operands[place]
             value = self._rendered(operand)
             operands[place] = _expand(value, like, self._scene.ranks[node.inputs[place]])
-        self._batched.extend([True] * len(node.names))
+        self._mark_batched(node, True)
         return operands
+
+    def _mark_batched(self, node: NodeCode, batched: bool) -> None:
+        self._batched.update((node.first + place, batched) for place in range(len(node.names)))
 
     def _batch_of(self, node: NodeCode) -> ast.expr:
         """A value with as many samples as there are."""
@@ -195,8 +197,14 @@ class Forward:
     def _unpack(self, step: Tree) -> None:
         """A node with several results."""
         wires = range(step.wire, step.wire + len(step.node.names))
-        targets = [self._named(w, step.node, i) if self._uses[w] else "_" for i, w in enumerate(wires)]
+        targets = [self._part(w, step.node, i) if self._uses[w] else "_" for i, w in enumerate(wires)]
         self._line(f"{', '.join(targets)} = ", self._shortened(step, "_", ", ".join(targets)), wires)
+
+    def _part(self, wire: int, node: NodeCode, place: int) -> str:
+        """The name of one of several results; numbered after the statement where the spec has no name for it."""
+        if wire not in self._local and not node.names[place]:
+            self._local[wire] = self._names.local(numbered(node.statement or node.label or "part", place + 1))
+        return self._named(wire, node, place)
 
     def _loop(self, step: Tree) -> None:
         """One layer applied several times in a row."""
@@ -275,19 +283,9 @@ def _users(code: GraphCode) -> dict[int, list[NodeCode]]:
     return users
 
 
-def _first_outputs(code: GraphCode) -> Iterator[int]:
-    """The number of each node's first result."""
-    wire = code.inputs
-    for node in code.nodes:
-        yield wire
-        wire += len(node.names)
-
-
 def _only_for(code: GraphCode) -> frozenset[int]:
     """The nodes that nothing but the auxiliary outputs needs."""
-    makers = {
-        first + place: i for i, first in enumerate(_first_outputs(code)) for place in range(len(code.nodes[i].names))
-    }
+    makers = {node.first + place: i for i, node in enumerate(code.nodes) for place in range(len(node.names))}
     return frozenset(_needed(code, code.auxiliaries, makers) - _needed(code, code.outputs, makers))
 
 

@@ -11,7 +11,7 @@ from archdsl import deep
 from archdsl.analyses.cost import Cost, cost
 from archdsl.diagnostic import Diagnostics
 from archdsl.elaborate.claims import check_claims
-from archdsl.elaborate.load import Loader, Module, Reader
+from archdsl.elaborate.load import Loader, Module, Reader, beside
 from archdsl.elaborate.networks import Built, Networks, given_values, types_of
 from archdsl.elaborate.recipes import CheckedRecipe, check_recipe
 from archdsl.elaborate.resolve import resolve
@@ -56,10 +56,25 @@ def check(source: Source, request: Request | None = None, reader: Reader | None 
 
     All findings are in the result; nothing is raised for what the text may say.
     """
-    return deep.run(lambda: _check(source, request or Request(), reader))
+    return deep.run(lambda: _check(source, request or Request(), reader or read_beside))
 
 
-def compile(source: Source, request: Request | None = None, reader: Reader | None = None) -> tuple[Checked, dict[str, str]]:
+def read_beside(source: Source, path: str) -> Source | str:
+    """The file that a relative import names, or why it cannot be read."""
+    from archdsl.fsio import FileTrouble
+    from archdsl.inputs import NotText, read
+
+    try:
+        return beside(source, path, read)
+    except NotText:
+        return "it is not UTF-8 text"
+    except FileTrouble as trouble:
+        return str(trouble)
+
+
+def compile(  # noqa: A001  what everyone calls it
+    source: Source, request: Request | None = None, reader: Reader | None = None
+) -> tuple[Checked, dict[str, str]]:
     """The checked file, and the text of its module by file name; no text where there are errors."""
     checked = check(source, request, reader)
     if checked.diagnostics.has_errors or not checked.networks:
@@ -94,7 +109,7 @@ def _check(source: Source, request: Request, reader: Reader | None) -> Checked:
     built = _requested(networks, request, module, bag)
     checked = tuple(_with_cost(one, networks) for one in built)
     recipes = tuple(
-        check_recipe(d, module, networks.session) for d in module.file.declarations if isinstance(d, ast.Recipe)
+        check_recipe(d, home, networks.session) for home, d in module.names.values() if isinstance(d, ast.Recipe)
     )
     result = Checked(source, module.file, checked, recipes, bag)
     if not bag.has_errors:

@@ -86,7 +86,13 @@ def match(
 
 
 def _report_surplus(
-    title: str, names: list[str], open_names: list[str], bound: dict[str, Value], given: list[Given], frame: Frame, span: Span
+    title: str,
+    names: list[str],
+    open_names: list[str],
+    bound: dict[str, Value],
+    given: list[Given],
+    frame: Frame,
+    span: Span,
 ) -> None:
     """More arguments by place than open parameters: one of them is also given by name, or there are too many."""
     by_place = sum(name is None for name, _, _ in given)
@@ -168,7 +174,9 @@ def _types_fit(layer: BlockLayer, given: list[Given], frame: Frame) -> bool:
         value = layer.bound.get(param.name.text, UNKNOWN)
         if param.type is None or value is UNKNOWN or has_type(value, param.type.text):
             continue
-        places = [place for name, v, place in given if (name is not None and name.text == param.name.text) or v is value]
+        places = [
+            place for name, v, place in given if (name is not None and name.text == param.name.text) or v is value
+        ]
         where = places[0] if places else layer.span
         frame.report(errors.wrong_type(where, param.name.text, param.type.text, value, param.span))
         fine = False

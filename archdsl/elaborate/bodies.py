@@ -1,228 +1,26 @@
-"""Blocks and networks to graphs. A block call is elaborated once for each distinct set of arguments and input sizes;
-inside, its parameters and input dimensions are symbols, so that the graph is said in the block's own terms."""
+"""The bodies of blocks and networks, statement by statement, to graphs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from archdsl.elaborate import errors
-from archdsl.elaborate.apply import add_node, settled
-from archdsl.elaborate.evaluate import bind_parameters, condition, derivation, dimension_names, evaluate, place_of
-from archdsl.elaborate.frame import Assembly, CallSite, Frame
+from archdsl.elaborate.derivation import derivation
+from archdsl.elaborate.evaluate import condition, dimension_names, evaluate
+from archdsl.elaborate.frame import Frame
 from archdsl.elaborate.inits import init_rule
+from archdsl.elaborate.merges import settled
 from archdsl.elaborate.shapes import Shapes
-from archdsl.elaborate.values import (
-    UNKNOWN,
-    BlockLayer,
-    Function,
-    Join,
-    Named,
-    OpLayer,
-    Repeat,
-    Sequence,
-    Shared,
-    Tensor,
-    Value,
-    is_layer,
-    is_tensor,
-)
-from archdsl.ir.graph import Auxiliary, Call, Extern, Graph, Node, Parameter, Prim, Wire
+from archdsl.elaborate.values import UNKNOWN, Function, Join, Named, Shared, Tensor, Value, is_layer, is_tensor
+from archdsl.ir.graph import Auxiliary, Graph, Parameter, Prim, Wire
 from archdsl.ops.op import Value as Attr
-from archdsl.scalar import Scalar, has_symbols, substitute
+from archdsl.scalar import Scalar
 from archdsl.source import Span
 from archdsl.syntax import ast
 
-if TYPE_CHECKING:
-    from archdsl.elaborate.load import Module
-
 Symbolic = (Scalar, bool, str)
-
-
-# ---- calls ------------------------------------------------------------------------------------------------------
-
-
-def call_block(layer: BlockLayer, wires: tuple[Wire, ...], frame: Frame, span: Span, closed: bool) -> Value:
-    """`wires -> block(...)`: a node that holds the block's graph."""
-    if any(value is UNKNOWN for value in layer.bound.values()):
-        return UNKNOWN
-    if isinstance(layer.block, ast.ExternDecl):
-        return _call_extern(layer, layer.block, wires, frame, span)
-    graph = block_graph(layer, wires, frame, span, closed)
-    if graph is None:
-        return UNKNOWN
-    if not graph.nodes and graph.outputs == graph.inputs:
-        return wires[0] if len(wires) == 1 else wires  # a block that only hands on what it is given leaves no trace
-    node = _directly(call_node(graph, layer, wires, span))
-    add_node(node, frame)
-    if graph.open_join is not None:
-        frame.assembly.open_calls[id(node)] = (layer, wires)
-        return Join(graph.open_join, node.outputs, span, call=node)
-    return node.outputs[0] if len(node.outputs) == 1 else node.outputs
-
-
-def call_node(graph: Graph, layer: BlockLayer, wires: tuple[Wire, ...], span: Span) -> Node:
-    """The application of a graph: its symbols bound, its output sizes said in the caller's terms."""
-    args: dict[str, Attr] = {}
-    for parameter in graph.parameters:
-        args[parameter.name] = _argument(parameter, layer, wires, graph)
-    bindings = {name: value.term for name, value in args.items() if isinstance(value, Scalar)}
-    bindings |= {name: value for name, value in args.items() if isinstance(value, int) and not isinstance(value, bool)}
-    outputs = tuple(
-        Wire(tuple(_outside(d, bindings) for d in wire.shape), span=span) for wire in graph.outputs
-    )
-    return Node(Call(graph, args), wires, outputs, span)
-
-
-def _directly(node: Node) -> Node:
-    """A block that does nothing but apply one other block is that block: its call is replaced by the inner one."""
-    call = cast(Call, node.what)
-    only = call.graph.nodes[0] if len(call.graph.nodes) == 1 else None
-    if only is None or not isinstance(only.what, Call) or only.shared or call.graph.inits or call.graph.open_join:
-        return node
-    if only.inputs != call.graph.inputs or only.outputs != call.graph.outputs:
-        return node
-    bindings = {name: value.term if isinstance(value, Scalar) else value for name, value in call.args.items()}
-    args = {name: _outside_value(value, bindings) for name, value in only.what.args.items()}
-    return Node(Call(only.what.graph, args), node.inputs, node.outputs, node.span)
-
-
-def _outside_value(value: Attr, bindings: dict[str, Any]) -> Attr:
-    return _outside(value, bindings) if isinstance(value, Scalar) else value
-
-
-def _argument(parameter: Parameter, layer: BlockLayer, wires: tuple[Wire, ...], graph: Graph) -> Attr:
-    """A symbol's value in the caller's terms."""
-    if parameter.kind != "dimension":
-        return cast(Attr, layer.bound.get(parameter.name, _without_symbols(parameter.value)))
-    for wire, inner in zip(wires, graph.inputs, strict=True):
-        for size, symbol in zip(wire.shape, inner.shape, strict=True):
-            if isinstance(symbol, Scalar) and symbol.expr == parameter.name:
-                return size
-    return parameter.value
-
-
-def _outside(dimension: int | Scalar, bindings: dict[str, Any]) -> int | Scalar:
-    if not isinstance(dimension, Scalar) or dimension.expr is None:
-        return dimension
-    expr = substitute(dimension.expr, bindings)
-    return Scalar(dimension.value, expr if has_symbols(expr) else None)
-
-
-def close_call(node: Node, frame: Frame) -> Wire | None:
-    """Replace an open call by the same block with its join made inside."""
-    layer, wires = frame.assembly.open_calls[id(node)]
-    graph = block_graph(layer, wires, frame, node.span, closed=True)
-    if graph is None or graph.open_join is not None:
-        return None
-    closed = call_node(graph, layer, wires, node.span)
-    node.what, node.outputs = closed.what, closed.outputs
-    return node.outputs[0]
-
-
-def _call_extern(layer: BlockLayer, extern: ast.ExternDecl, wires: tuple[Wire, ...], frame: Frame, span: Span) -> Value:
-    inner = Frame(frame.session, layer.module, frame.assembly, {}, None, frame.site, frame.place)
-    bind_parameters(extern.params, layer.bound, inner)
-    shapes = Shapes(inner, extern.name.text)
-    if not shapes.check_inputs(extern.contract, wires, span, frame):
-        return UNKNOWN
-    count = evaluate(extern.count, inner)
-    made = [shapes.made(shape, span) for shape in extern.contract.outputs]
-    if not isinstance(count, Scalar) or not count.is_whole or any(wire is None for wire in made):
-        frame.report(errors.not_whole(extern.count.span, "a parameter count", derivation(extern.count, count, inner)))
-        return UNKNOWN
-    outputs = tuple(wire for wire in made if wire is not None)
-    args = {p.name.text: cast(Attr, inner.names[p.name.text].value) for p in extern.params}
-    add_node(Node(Extern(extern.name.text, extern.path.value, args, int(count)), wires, outputs, span), frame)
-    return outputs[0] if len(outputs) == 1 else outputs
-
-
-# ---- blocks -----------------------------------------------------------------------------------------------------
-
-
-def block_graph(layer: BlockLayer, wires: tuple[Wire, ...], frame: Frame, span: Span, closed: bool) -> Graph | None:
-    """The graph of a block for these arguments and input sizes, elaborated at most once."""
-    block = cast(ast.Block, layer.block)
-    key = (id(block), _key(tuple(layer.bound.items())), tuple(w.values for w in wires), closed)
-    memo = frame.session.memo
-    if key not in memo:
-        memo[key] = None  # a block that needs itself with the same arguments never ends; the depth bound says so
-        with frame.deeper(span):
-            memo[key] = _elaborate_block(block, layer, wires, frame, span, closed)
-        if memo[key] is not None and not closed and cast(Graph, memo[key]).open_join is None:
-            memo[(*key[:3], True)] = memo[key]
-    return memo[key]
-
-
-def _key(value: Any) -> object:
-    """A value as a key: equal for what elaborates equally."""
-    if isinstance(value, tuple):
-        return tuple(_key(part) for part in value)  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(value, Scalar):
-        return ("number", value.value)
-    if isinstance(value, OpLayer):
-        return (value.op.name, _key(tuple(value.bound.items())), _key(value.body))
-    if isinstance(value, BlockLayer):
-        return (id(value.block), _key(tuple(value.bound.items())))
-    if isinstance(value, Sequence):
-        return ("row", _key(value.layers))
-    if isinstance(value, Repeat):
-        return ("repeat", _key(value.layer), value.count.value)
-    if isinstance(value, Named):
-        return ("named", value.label, _key(value.layer))
-    if isinstance(value, (Shared, Function, Wire, Join)):
-        return ("once", id(value))
-    return (type(value).__name__, value)
-
-
-def _elaborate_block(
-    block: ast.Block, layer: BlockLayer, wires: tuple[Wire, ...], frame: Frame, span: Span, closed: bool
-) -> Graph | None:
-    site = CallSite(frame, span, block.name.text, "block", place_of(frame))
-    inner = Frame(frame.session, layer.module, Assembly(), {}, None, site)
-    bind_parameters(block.params, {name: _inside(name, value) for name, value in layer.bound.items()}, inner)
-    if any(binding.value is UNKNOWN for binding in inner.names.values()):
-        return None
-    _symbols_for_defaults(block, inner)
-    body = Body(block, inner, closed)
-    return body.run(wires, frame, span)
-
-
-def _inside(name: str, value: Value) -> Value:
-    """An argument as the block sees it: a number becomes the parameter's symbol, anything else a plain constant."""
-    return Scalar(value.value, name) if isinstance(value, Scalar) else _without_symbols(value)
-
-
-def _without_symbols(value: Any) -> Any:
-    """A value without the caller's symbols, which mean nothing inside."""
-    if isinstance(value, Scalar):
-        return Scalar(value.value)
-    if isinstance(value, tuple):
-        return tuple(_without_symbols(part) for part in value)  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(value, OpLayer):
-        body = _without_symbols(value.body)
-        return OpLayer(value.op, {k: _without_symbols(v) for k, v in value.bound.items()}, value.span, body)
-    if isinstance(value, BlockLayer):
-        bound = {k: _without_symbols(v) for k, v in value.bound.items()}
-        return BlockLayer(value.block, value.module, bound, value.span)
-    if isinstance(value, Sequence):
-        layers = tuple(_without_symbols(part) for part in value.layers)
-        return Sequence(layers, value.span, value.label, value.grouped)
-    if isinstance(value, Repeat):
-        return Repeat(_without_symbols(value.layer), Scalar(value.count.value), value.span)
-    return Named(_without_symbols(value.layer), value.label, value.span) if isinstance(value, Named) else value
-
-
-def _symbols_for_defaults(block: ast.Block, inner: Frame) -> None:
-    """A constant default is a symbol too; one that depends on other parameters stays said in their terms."""
-    for param in block.params:
-        binding = inner.names.get(param.name.text)
-        if binding is not None and isinstance(binding.value, Scalar) and binding.value.expr is None:
-            binding.value = Scalar(binding.value.value, param.name.text)
-
-
-# ---- bodies -----------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -317,7 +115,13 @@ class Body:
         """The output wires; for a block that ends in a join, the columns and the join, unless it must be closed."""
         tensors = [cast(Tensor, value) for _, value, _ in self.outputs]
         only = tensors[0]
-        if len(tensors) == 1 and isinstance(only, Join) and only.result is None and not self.closed and not self.is_network:
+        if (
+            len(tensors) == 1
+            and isinstance(only, Join)
+            and only.result is None
+            and not self.closed
+            and not self.is_network
+        ):
             only.call = None
             return only.merge, only.columns
         return None, tuple(settled(tensor, self.frame) for tensor in tensors)
@@ -417,7 +221,9 @@ class Body:
         keyword = "input" if self.is_network else "in"
         if statement.keyword.text != keyword:
             what = f"a {self.block.keyword.text}"
-            self.frame.report(errors.wrong_place(statement.keyword.span, statement.keyword.text, what, f"write `{keyword}`"))
+            self.frame.report(
+                errors.wrong_place(statement.keyword.span, statement.keyword.text, what, f"write `{keyword}`")
+            )
             self.failed = True
             return
         for target in statement.targets:
@@ -447,7 +253,9 @@ class Body:
         keyword = "output" if self.is_network else "out"
         if statement.keyword.text != keyword:
             what = f"a {self.block.keyword.text}"
-            self.frame.report(errors.wrong_place(statement.keyword.span, statement.keyword.text, what, f"write `{keyword}`"))
+            self.frame.report(
+                errors.wrong_place(statement.keyword.span, statement.keyword.text, what, f"write `{keyword}`")
+            )
             self.failed = True
             return
         name = statement.target.name.text

@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from math import ceil, floor
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from archdsl.elaborate import errors
-from archdsl.elaborate.apply import branches, merge
 from archdsl.elaborate.arguments import Given, check_op, match
 from archdsl.elaborate.evaluate import as_list, call_function, each_item, evaluate, given_arguments
+from archdsl.elaborate.merges import branches, merge
 from archdsl.elaborate.operators import arithmetic
 from archdsl.elaborate.values import (
     UNKNOWN,
@@ -140,7 +140,7 @@ def _reversed(name: str, values: list[Value], expr: ast.Apply, frame: Frame) -> 
 
 
 def _fold(name: str, values: list[Value], expr: ast.Apply, frame: Frame) -> Value:
-    """`fold(step, start, list)`: the last value of `acc = step(acc, item)`; `scan` gives all of them, start left out."""
+    """`fold(step, start, list)`: the last value of `acc = step(acc, item)`; `scan` gives all, start left out."""
     step, value = values[0], values[1]
     items = as_list(values[2], frame, expr.arguments[-1].span)
     if items is None:
@@ -211,9 +211,7 @@ def _not_tensors(name: str, values: tuple[Value, ...], options: list[Given], exp
     return UNKNOWN
 
 
-def _merge_items(
-    name: str, loop: ast.Comprehension, options: list[Given], expr: ast.Apply, frame: Frame
-) -> Value:
+def _merge_items(name: str, loop: ast.Comprehension, options: list[Given], expr: ast.Apply, frame: Frame) -> Value:
     runs: list[tuple[list[Node], Value]] = []
 
     def run(inner: Frame) -> Value:
@@ -248,6 +246,5 @@ BUILTINS: dict[str, tuple[int, int, Run]] = {
     "fold": (3, 3, _fold),
     "scan": (3, 3, _fold),
     "chain": (0, _MANY, _chain),
-    **{name: (0, _MANY, _chain) for name in sorted(_MERGES)},
+    **dict.fromkeys(sorted(_MERGES), (0, _MANY, _chain)),
 }
-

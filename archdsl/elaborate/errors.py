@@ -57,7 +57,13 @@ def given_twice(span: Span, name: str, first: Span) -> Diagnostic:
 
     Wrong: `x = a -> relu` and again `x = x -> bn`. Right: `x = a -> relu -> bn`, or two names.
     """
-    return _error("N203", f"`{name}` already has a meaning", span, others=(Label(first, "first given here"),), hint="choose another name")
+    return _error(
+        "N203",
+        f"`{name}` already has a meaning",
+        span,
+        others=(Label(first, "first given here"),),
+        hint="choose another name",
+    )
 
 
 @code("N204", "unknown-module")
@@ -69,7 +75,9 @@ def unknown_module(span: Span, module: str, known: Iterable[str], reason: str = 
 
     Wrong: `import std.residul { basic }`. Right: `import std.residual { basic }`.
     """
-    return _error("N204", f"there is no module `{module}`" + (f": {reason}" if reason else ""), span, hint=_meant(module, known))
+    return _error(
+        "N204", f"there is no module `{module}`" + (f": {reason}" if reason else ""), span, hint=_meant(module, known)
+    )
 
 
 @code("N205", "not-in-module")
@@ -107,8 +115,8 @@ def unknown_argument(span: Span, name: str, callee: str, known: Iterable[str]) -
 def unknown_attribute(span: Span, name: str, known: Iterable[str], what: str) -> Diagnostic:
     """A dimension is asked for that the tensor does not have.
 
-    Maps `[C, H, W]` have `channels`, `height`, `width`; token lists `[N, C]` have `tokens`, `features`; vectors `[C]` have
-    `features`; all have `shape`.
+    Maps `[C, H, W]` have `channels`, `height`, `width`; token lists `[N, C]` have `tokens`, `features`; vectors `[C]`
+    have `features`; all have `shape`.
 
     Wrong: `x.chanels`. Right: `x.channels`.
     """
@@ -135,8 +143,8 @@ def unknown_choice(span: Span, kind: str, name: str, known: Iterable[str]) -> Di
 def not_whole(span: Span, what: str, arithmetic: str, others: tuple[Label, ...] = ()) -> Diagnostic:
     """A count or size is not a whole number.
 
-    `/` divides exactly. Where a whole number is needed, a fraction is an error, with its arithmetic; `//`, `floor`, `ceil` and
-    `round` are there when they are meant.
+    `/` divides exactly. Where a whole number is needed, a fraction is an error, with its arithmetic; `//`, `floor`,
+    `ceil` and `round` are there when they are meant.
 
     Wrong: `unit * ((29 - 4) / 6)`. Right: a depth of 6n + 4.
     """
@@ -265,7 +273,12 @@ def layer_on_tensor(span: Span, name: str, tensor: str) -> Diagnostic:
 
     Wrong: `relu(x)`. Right: `x -> relu`.
     """
-    return _error("E314", f"`{name}` is a layer: parentheses configure it, `->` applies it", span, hint=f"write `{tensor} -> {name}`")
+    return _error(
+        "E314",
+        f"`{name}` is a layer: parentheses configure it, `->` applies it",
+        span,
+        hint=f"write `{tensor} -> {name}`",
+    )
 
 
 @code("E315", "not-a-tensor")
@@ -368,8 +381,8 @@ def contract_input(span: Span, contract: Span, text: str, found: str, name: str,
 def shape_mismatch(span: Span, operator: str, reason: str, parts: tuple[Label, ...], hint: str | None) -> Diagnostic:
     """A merge of tensors whose shapes do not go together.
 
-    `+`, `-`, `*` and the other element-wise merges need equal shapes, or sizes of 1 to broadcast; `concat` needs equal sizes in all
-    dimensions but its own.
+    `+`, `-`, `*` and the other element-wise merges need equal shapes, or sizes of 1 to broadcast; `concat` needs equal
+    sizes in all dimensions but its own.
 
     Wrong: `main + in` where `main` was strided. Right: `main + (in -> shortcut(width, stride))`.
     """
@@ -416,7 +429,12 @@ def shared_elsewhere(span: Span, name: str, made: Span) -> Diagnostic:
 
     Wrong: passing `shared f` to a block. Right: applying `f` in the body that declares it.
     """
-    return _error("T207", f"`shared {name}` can only be applied in the body that declares it", span, others=(Label(made, "declared here"),))
+    return _error(
+        "T207",
+        f"`shared {name}` can only be applied in the body that declares it",
+        span,
+        others=(Label(made, "declared here"),),
+    )
 
 
 @code("T208", "shared-sizes")
@@ -480,7 +498,9 @@ def unknown_metric(span: Span, name: str, known: Iterable[str]) -> Diagnostic:
     Wrong: `expect parms = 5K`. Right: `expect params = 5K`.
     """
     names = list(known)
-    return _error("C502", f"`{name}` is nothing that can be checked", span, f"known: {', '.join(names)}", _meant(name, names))
+    return _error(
+        "C502", f"`{name}` is nothing that can be checked", span, f"known: {', '.join(names)}", _meant(name, names)
+    )
 
 
 @code("C503", "claim-form")

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from archdsl.diagnostic import Label
 from archdsl.elaborate import errors
-from archdsl.elaborate.apply import apply, settled
+from archdsl.elaborate.apply import apply
 from archdsl.elaborate.arguments import Given, configure, match
+from archdsl.elaborate.derivation import derivation, origins
 from archdsl.elaborate.frame import CallSite
+from archdsl.elaborate.merges import settled
 from archdsl.elaborate.operators import combine, compare, negate, power
 from archdsl.elaborate.values import (
     UNKNOWN,
@@ -25,9 +26,7 @@ from archdsl.elaborate.values import (
     Value,
     is_layer,
     is_tensor,
-    shown,
 )
-
 from archdsl.ops import OPS
 from archdsl.scalar import Scalar
 from archdsl.source import Span
@@ -240,7 +239,9 @@ def _chained(expr: ast.Chained, frame: Frame) -> Value:
         span = expr.operands[0].span.to(operand.span)
         other = evaluate(operand, frame)
         if sign.text == "*" and is_layer(value) and isinstance(other, Scalar) and not other.is_whole:
-            frame.report(errors.not_whole(operand.span, "a repeat", derivation(operand, other, frame), origins(operand, frame)))
+            frame.report(
+                errors.not_whole(operand.span, "a repeat", derivation(operand, other, frame), origins(operand, frame))
+            )
             return UNKNOWN
         value = combine(sign.text, value, other, frame, span)
     return value
@@ -351,7 +352,9 @@ def _merge_layer(builtin: Builtin, part: ast.Expr, frame: Frame) -> Value:
 
 def _composed(expr: ast.Arrow, first: Value, frame: Frame) -> Value:
     layers = [first, *(evaluate(part, frame) for part in expr.parts[1:])]
-    layers = [_merge_layer(v, p, frame) if isinstance(v, Builtin) else v for v, p in zip(layers, expr.parts, strict=True)]
+    layers = [
+        _merge_layer(v, p, frame) if isinstance(v, Builtin) else v for v, p in zip(layers, expr.parts, strict=True)
+    ]
     if any(layer is UNKNOWN for layer in layers):
         return UNKNOWN
     for layer, part in zip(layers, expr.parts, strict=True):
@@ -447,45 +450,6 @@ def place_of(frame: Frame) -> str:
     return ", ".join(part for part in (frame.assembly.statement, frame.place) if part)
 
 
-# ---- arithmetic shown -------------------------------------------------------------------------------------------
-
-
-def derivation(expr: ast.Expr, value: Value, frame: Frame) -> str:
-    """How a number came about: `n = (depth - 4) / 6 = 25/6, where depth = 29`."""
-    binding = frame.look_up(expr.text) if isinstance(expr, ast.Name) else None
-    origin = binding.origin if binding is not None else None
-    text = expr.span.text
-    if origin is not None:
-        text = f"{text} = {origin.span.text}"
-    known = _numbers_in(origin if origin is not None else expr, frame)
-    where = f", where {', '.join(known)}" if known else ""
-    return f"{text} = {shown(value)}{where}" if not isinstance(expr, ast.Number) else shown(value)
-
-
-def origins(expr: ast.Expr, frame: Frame) -> tuple[Label, ...]:
-    """The statement that gave a name its value."""
-    binding = frame.look_up(expr.text) if isinstance(expr, ast.Name) else None
-    if binding is None or binding.origin is None:
-        return ()
-    return (Label(binding.span.to(binding.origin.span), f"this is {shown(binding.value)}"),)
-
-
-def _numbers_in(expr: ast.Expr, frame: Frame) -> list[str]:
-    if isinstance(expr, ast.Name):
-        binding = frame.look_up(expr.text)
-        plain = binding is not None and isinstance(binding.value, Scalar)
-        return [f"{expr.text} = {shown(binding.value)}"] if binding is not None and plain else []
-    parts: tuple[ast.Expr, ...] = ()
-    if isinstance(expr, ast.Chained):
-        parts = expr.operands
-    elif isinstance(expr, ast.Group):
-        parts = expr.items
-    elif isinstance(expr, ast.Unary):
-        parts = (expr.operand,)
-    found = [text for part in parts for text in _numbers_in(part, frame)]
-    return list(dict.fromkeys(found))
-
-
 _EVALUATORS: dict[type, Callable[[Any, Frame], Value]] = {
     ast.Name: _name,
     ast.Number: _number,
@@ -505,4 +469,3 @@ _EVALUATORS: dict[type, Callable[[Any, Frame], Value]] = {
     ast.Arrow: _arrow,
     ast.Apply: _apply_call,
 }
-

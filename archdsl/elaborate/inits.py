@@ -42,7 +42,9 @@ def init_rule(statement: ast.Init, frame: Frame, block: ast.Block) -> InitRule |
 def _arguments(rule: ast.Expr, name: str, frame: Frame) -> dict[str, Attr] | None:
     from archdsl.inits import INITS
 
-    given = [] if not isinstance(rule, ast.Apply) else [(a.name, evaluate(a.value, frame), a.span) for a in rule.arguments]
+    given = (
+        [] if not isinstance(rule, ast.Apply) else [(a.name, evaluate(a.value, frame), a.span) for a in rule.arguments]
+    )
     params = INITS[name].params
     bound = match(name, [p.name for p in params], {}, given, frame, rule.span)
     if bound is None or any(value is UNKNOWN for value in bound.values()):

@@ -77,7 +77,9 @@ class Loader:
             if meaning is not None and meaning[0] is other:
                 self._enter(module, local, meaning)
             elif item.name.text not in other.damaged:
-                self.bag.add(errors.not_in_module(item.name.span, item.name.text, _title(declaration), other.declared()))
+                self.bag.add(
+                    errors.not_in_module(item.name.span, item.name.text, _title(declaration), other.declared())
+                )
                 module.damaged |= {local.text}
             else:
                 module.damaged |= {local.text}

@@ -52,7 +52,11 @@ class Networks:
         return [row for table in tables for row in table.rows]
 
     def build(
-        self, network: ast.Block, given: Mapping[str, Value], variant: ast.Variant | None = None, home: Module | None = None
+        self,
+        network: ast.Block,
+        given: Mapping[str, Value],
+        variant: ast.Variant | None = None,
+        home: Module | None = None,
     ) -> Built | None:
         """The network for these arguments; None where it cannot be (reported), or where a parameter is open.
 
@@ -106,7 +110,11 @@ class Networks:
 
     def network_names(self) -> list[str]:
         """The names of all networks in sight."""
-        return [name for name, (_, d) in self.module.names.items() if isinstance(d, ast.Block) and d.keyword.text == "network"]
+        return [
+            name
+            for name, (_, d) in self.module.names.items()
+            if isinstance(d, ast.Block) and d.keyword.text == "network"
+        ]
 
 
 def _doc(module: Module) -> str:
@@ -127,4 +135,3 @@ def given_values(values: Mapping[str, Number | bool | str]) -> dict[str, Value]:
 def types_of(network: ast.Block) -> dict[str, str | None]:
     """The declared type of each parameter, None without one."""
     return {param.name.text: param.type.text if param.type else None for param in network.params}
-

@@ -118,7 +118,7 @@ def _equality(operator: str, left: Value, right: Value, frame: Frame, span: Span
 
 def _with_tensor(operator: str, left: Value, right: Value, frame: Frame, span: Span) -> Value:
     if is_tensor(left) and is_tensor(right) and operator in _ELEMENTWISE:
-        from archdsl.elaborate.apply import merge
+        from archdsl.elaborate.merges import merge
 
         return merge(_ELEMENTWISE[operator], (left, right), {}, frame, span, f"`{operator}`")
     if isinstance(right, Scalar):

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from archdsl.elaborate import errors
-from archdsl.elaborate.evaluate import derivation, evaluate
+from archdsl.elaborate.derivation import derivation
+from archdsl.elaborate.evaluate import evaluate
 from archdsl.elaborate.values import UNKNOWN, Value, shape_text, shown
 from archdsl.ir.graph import Wire
 from archdsl.limits import SIZE

@@ -170,7 +170,9 @@ def layer_name(layer: Layer) -> str:
     if isinstance(layer, BlockLayer):
         return layer.block.name.text
     if isinstance(layer, Sequence):
-        return layer.label or " -> ".join(map(layer_name, layer.layers[:3])) + (" -> ..." if len(layer.layers) > 3 else "")
+        return layer.label or " -> ".join(map(layer_name, layer.layers[:3])) + (
+            " -> ..." if len(layer.layers) > 3 else ""
+        )
     if isinstance(layer, Repeat):
         return f"{layer_name(layer.layer)} * {shown(layer.count)}"
     return layer.label if isinstance(layer, Named) else layer_name(layer.layer)

@@ -117,9 +117,7 @@ class Builder:
         if str(key) != "params":
             raise Unfit(key, ("`params`",))
         span = self._span(children)
-        return ast.ExternDecl(
-            self._name(name), params.items, contract, self._text(path), self._expr(count), None, span
-        )
+        return ast.ExternDecl(self._name(name), params.items, contract, self._text(path), self._expr(count), None, span)
 
     # ---- statements ---------------------------------------------------------------------------------------------
 
@@ -296,8 +294,8 @@ class Builder:
         return ast.Comprehension(value, loop.names, loop.source, loop.condition, value.span.to(loop.span))
 
 
-setattr(Builder, "import", lambda self, children: _import(self, children))  # noqa: B010  a keyword cannot be written as a method
-setattr(Builder, "if", Builder.if_)  # noqa: B010
+setattr(Builder, "import", lambda self, children: _import(self, children))
+setattr(Builder, "if", Builder.if_)
 
 
 def _import(builder: Builder, children: list[Child]) -> ast.Import:
@@ -317,9 +315,7 @@ class _Bag:
 class _Loop:
     """The `for` part of a comprehension on its way to its item."""
 
-    def __init__(
-        self, names: tuple[ast.Name, ...], source: ast.Expr, condition: ast.Expr | None, span: Span
-    ) -> None:
+    def __init__(self, names: tuple[ast.Name, ...], source: ast.Expr, condition: ast.Expr | None, span: Span) -> None:
         self.names = names
         self.source = source
         self.condition = condition

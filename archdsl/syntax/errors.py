@@ -37,7 +37,9 @@ def not_utf8(span: Span, byte: int, offset: int) -> Diagnostic:
 
     Wrong: a file saved as Latin-1 with `é` in a comment. Right: the same file saved as UTF-8.
     """
-    return _error("S100", f"this file is not UTF-8 text: byte 0x{byte:02x} at offset {offset}", span, hint="save it as UTF-8")
+    return _error(
+        "S100", f"this file is not UTF-8 text: byte 0x{byte:02x} at offset {offset}", span, hint="save it as UTF-8"
+    )
 
 
 @code("S101", "unknown-character")
@@ -50,7 +52,9 @@ def unknown_character(span: Span) -> Diagnostic:
     """
     text = span.text
     what = "names are ASCII letters, digits and `_`" if text[:1].isalpha() else None
-    return _error("S101", f"`{text[:20]}` means nothing here", span, hint=_HABITS.get(text, _HABITS.get(text[:1], what)))
+    return _error(
+        "S101", f"`{text[:20]}` means nothing here", span, hint=_HABITS.get(text, _HABITS.get(text[:1], what))
+    )
 
 
 @code("S102", "hidden-character")
@@ -86,7 +90,9 @@ def unclosed_bracket(span: Span, met: Span | None) -> Diagnostic:
     closer = {"(": ")", "[": "]", "{": "}"}[span.text]
     others = (Label(met, f"met `{met.text}` first"),) if met else ()
     title = f"`{span.text}` is never closed"
-    return Diagnostic("S104", Severity.ERROR, title, Label(span, "opened here"), others, hint=f"close it with `{closer}`")
+    return Diagnostic(
+        "S104", Severity.ERROR, title, Label(span, "opened here"), others, hint=f"close it with `{closer}`"
+    )
 
 
 @code("S105", "stray-bracket")
@@ -123,4 +129,6 @@ def over_limit(limit: Limit, span: Span) -> Diagnostic:
     Wrong: a million nested brackets. Right: a block with a name for each level.
     """
     start = Span(span.source, span.start, min(span.end, span.start + 40))
-    return _error("M101", f"{limit.name}: at most {limit.value:,} {limit.unit}", start, "the limit is reached here", limit.doc)
+    return _error(
+        "M101", f"{limit.name}: at most {limit.value:,} {limit.unit}", start, "the limit is reached here", limit.doc
+    )

@@ -17,7 +17,9 @@ from archdsl.syntax import errors
 from archdsl.syntax.ast import Comment
 
 # A line that begins with one of these goes on with the statement before it.
-_CONTINUES = frozenset(["->", "+", "-", "*", "/", "//", "%", "^", "..", ",", "and", "or", "else", "=", "==", "!=", "<", ">"])
+_CONTINUES = frozenset(
+    ["->", "+", "-", "*", "/", "//", "%", "^", "..", ",", "and", "or", "else", "=", "==", "!=", "<", ">"]
+)
 _CONTINUES |= {"<=", ">=", "~"}
 # A line that ends with one of these goes on in the next.
 _OPEN_ENDED = _CONTINUES - {"else"} | {":", "not", "{", "."}
@@ -133,8 +135,10 @@ def _over_limit(source: Source, kind: str | None, start: int, end: int, count: i
         bag.add(errors.over_limit(TOKENS, span))
     elif kind == "NAME" and end - start > NAME.value:
         bag.add(errors.over_limit(NAME, span))
-    elif kind == "NUMBER" and sum(map(str.isdigit, source.text[start : start + 200])) > DIGITS.value and (
-        sum(map(str.isdigit, span.text)) > DIGITS.value
+    elif (
+        kind == "NUMBER"
+        and sum(map(str.isdigit, source.text[start : start + 200])) > DIGITS.value
+        and (sum(map(str.isdigit, span.text)) > DIGITS.value)
     ):
         bag.add(errors.over_limit(DIGITS, span))
     else:

@@ -151,7 +151,13 @@ def _described(token: Token | None) -> str:
 
 def _terminal(name: str) -> str:
     """A terminal of the grammar as a reader knows it."""
-    known = {"NAME": "a name", "NUMBER": "a number", "TEXT": "a text", "NEWLINE": "the end of the line", "$END": "the end"}
+    known = {
+        "NAME": "a name",
+        "NUMBER": "a number",
+        "TEXT": "a text",
+        "NEWLINE": "the end of the line",
+        "$END": "the end",
+    }
     if name in known:
         return known[name]
     return next((f"`{t.pattern.value}`" for t in parser().terminals if t.name == name), "")

@@ -17,13 +17,13 @@ from archdsl.analyses.params import params_at
 from archdsl.analyses.paths import Reach, through, through_unit
 from archdsl.analyses.receptive_field import FIELDS, widest
 from archdsl.analyses.walk import opened
+from archdsl.elaborate.values import shown
 from archdsl.ir.graph import Branches, Call, Chain, Extern, Graph, Node, Parameter, Prim, Unit
-from archdsl.ops.coerce import describe
 from archdsl.ops.op import Value
 from archdsl.visible import clipped, visible
 
 LINES = 60
-_LAYER = 44
+_LAYER = 50
 _FEW = 3  # so many different units of one block are listed, more are folded
 
 
@@ -104,20 +104,24 @@ class _Table:
         return []
 
     def units(self, chain: Chain, came: list[Reach[Field]]) -> list[Row]:
-        """A row for each unit that is a block; a lone block needs none beside its statement."""
+        """A row for each run of equal units; a lone block needs none beside its statement."""
         units = list(chain.units())
         if not any(isinstance(unit.node.what, (Call, Branches)) for unit in units):
             return []
         found: list[Row] = []
-        for unit in units:
-            below = tuple(self.below(unit.node, came))
-            came = through_unit(unit, came, FIELDS)
-            found.append(self.unit(unit, came, below))
+        for layer, same in groupby(units, key=lambda unit: spelled(unit.node)):
+            run = list(same)
+            below = tuple(self.below(run[0].node, came))
+            for unit in run:
+                came = through_unit(unit, came, FIELDS)
+            found.append(self.run(layer, run, widest(came[0]), below))
         return list(found[0].below) if len(found) == 1 else found
 
-    def unit(self, unit: Unit, reached: list[Reach[Field]], below: tuple[Row, ...]) -> Row:
-        layer = spelled(unit.node) + _times(unit.count)
-        return self.row("", layer, [unit.node], unit.count, widest(reached[0]), below)
+    def run(self, layer: str, run: list[Unit], reached: Field, below: tuple[Row, ...]) -> Row:
+        """One row for units that read the same; below them the first one's body."""
+        parts = [self.row("", layer, [unit.node], unit.count, reached, below) for unit in run]
+        count = sum(unit.count for unit in run)
+        return _added(parts, layer + _times(count), count)
 
     def inside(self, node: Node, graph: Graph, came: list[Reach[Field]]) -> tuple[Row, ...]:
         if id(graph) in self.opened:
@@ -147,7 +151,7 @@ def spelled(node: Node) -> str:
     if isinstance(what, Call):
         return what.graph.name + _arguments(what.graph.parameters)
     if isinstance(what, Extern):
-        return f"{what.name}({', '.join(describe(v) for v in what.args.values())})"
+        return f"{what.name}({', '.join(shown(v) for v in what.args.values())})"
     if isinstance(what, Chain):
         return _chain(what)
     inner = ", ".join(f"{len(list(same))} × ({text})" for text, same in groupby(map(_chain, what.branches)))
@@ -167,7 +171,7 @@ def _differs(prim: Prim, name: str) -> bool:
 
 
 def _given(name: str, value: Value, positional: bool) -> str:
-    return describe(value) if positional else f"{name}={describe(value)}"
+    return shown(value) if positional else f"{name}={shown(value)}"
 
 
 def _arguments(parameters: tuple[Parameter, ...]) -> str:
@@ -180,15 +184,20 @@ def _arguments(parameters: tuple[Parameter, ...]) -> str:
 
 
 def _chain(chain: Chain) -> str:
-    """The units in a row; long runs of one block only by their number."""
+    """The units in a row; a long run of one block by its first, its last and its number."""
     parts: list[str] = []
     for name, same in groupby(chain.units(), key=lambda unit: _block([unit.node])):
-        run = list(same)
-        if name and len(run) > _FEW:
-            parts.append(name + _times(sum(unit.count for unit in run)))
+        run = [(spelled(unit.node), unit.count) for unit in same]
+        if name and len({text for text, _ in run}) > _FEW:
+            parts.append(_range(run[0][0], run[-1][0], name) + _times(sum(count for _, count in run)))
         else:
-            parts += [spelled(unit.node) + _times(unit.count) for unit in run]
+            for text, equal in groupby(run, key=lambda pair: pair[0]):
+                parts.append(text + _times(sum(count for _, count in equal)))
     return " → ".join(parts)
+
+
+def _range(first: str, last: str, name: str) -> str:
+    return f"{first} … {last.removeprefix(name)}"
 
 
 def _times(count: int) -> str:
@@ -223,22 +232,31 @@ def _cut(table: tuple[Row, ...], depth: int) -> tuple[Row, ...]:
 
 
 def _runs(table: tuple[Row, ...]) -> tuple[Row, ...]:
+    """Long runs of one block as one row each; a row that says what its parent says gives way to what is below it."""
     result: list[Row] = []
     for (name, block), same in groupby(table, key=lambda row: (row.name, row.block)):
-        run = [replace(row, below=_runs(row.below)) for row in same]
+        run = [replace(row, below=_hoisted(_runs(row.below))) for row in same]
         result += [_together(run)] if not name and block and len(run) > _FEW else run
     return tuple(result)
+
+
+def _hoisted(below: tuple[Row, ...]) -> tuple[Row, ...]:
+    return below[0].below if len(below) == 1 and not below[0].name else below
 
 
 def _together(run: list[Row]) -> Row:
     first, last = run[0], run[-1]
     count = sum(row.count for row in run)
+    return replace(_added(run, _range(first.layer, last.layer, first.block) + _times(count), count), below=first.below)
+
+
+def _added(run: list[Row], layer: str, count: int) -> Row:
+    """One row for several: their counts added up, shape and field of the last."""
     kept = Bytes()
     for row in run:
         kept += row.kept
-    layer = f"{first.layer} … {last.layer}, {count:,} in all"
     params, macs = sum(row.params for row in run), sum(row.macs for row in run)
-    return Row("", layer, first.block, count, last.shape, params, macs, kept, last.field, first.below)
+    return replace(run[-1], layer=layer, count=count, params=params, macs=macs, kept=kept)
 
 
 # --- text ------------------------------------------------------------------------------------------------------
@@ -277,7 +295,7 @@ def _line(row: Row, level: int, width: int, mark: str) -> str:
 
 def _shrunk(before: tuple[int, ...], after: tuple[int, ...]) -> str:
     """The stage's mark: by what the map shrank since the row before."""
-    if len(before) != 3 or len(after) != 3 or before[1] <= after[1]:
+    if len(before) != 3 or len(after) != 3 or 2 * before[1] < 3 * after[1]:
         return ""
     return f"↓{round(before[1] / after[1])} "
 
@@ -331,7 +349,7 @@ def document(graph: Graph, cost: Cost, *, batch: int = 128, optimizer: str = "sg
     """The whole table, unfolded by size, and the totals, as JSON-ready values."""
     return {
         "network": graph.name,
-        "parameters_of": {p.name: describe(p.value) for p in graph.parameters if p.kind != "dimension"},
+        "parameters_of": {p.name: shown(p.value) for p in graph.parameters if p.kind != "dimension"},
         "inputs": [{"name": wire.name, "shape": list(wire.values)} for wire in graph.inputs],
         "outputs": [list(wire.values) for wire in graph.outputs],
         "rows": [_record(row) for row in rows(graph)],

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
-from building import Body, basic, resnet, wrn
+from building import Body, conv, resnet, wrn
 
 from archdsl.analyses import cost
+from archdsl.ir.graph import Graph, Parameter
 from archdsl.summary import Row, document, rows, summary
 
 
@@ -41,12 +42,20 @@ def _check_below(row: Row) -> None:
         _check_below(inner)
 
 
+def _plain(channels: int) -> Graph:
+    body = Body("basic", (channels, 8, 8))
+    return body.graph(
+        body.row(body.input, conv(channels + 1), "bn", "relu", to="out"),
+        parameters=(Parameter("width", channels + 1, "required"),),
+    )
+
+
 def test_many_different_units_fold_into_one_row() -> None:
     net = Body("Widening", (16, 8, 8), kind="network")
-    x = net.chain(net.input, *[(basic(16, 8, 16), 1) for _ in range(100)], to="stage")
-    text = summary(net.graph(x), cost(net.graph(x)), lines=30)
-    assert len(text.splitlines()) <= 30
-    assert "basic × 100" in text
+    x = net.chain(net.input, *[(_plain(16 + i), 1) for i in range(40)], to="stage")
+    text = summary(net.graph(x), cost(net.graph(x)), lines=20)
+    assert len(text.splitlines()) <= 20
+    assert "basic(17) … (56) × 40" in text
 
 
 def test_the_data_form_is_json() -> None:

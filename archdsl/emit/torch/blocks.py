@@ -41,6 +41,7 @@ class BlockClass:
     arguments: tuple[Argument, ...] = ()
     names: dict[str, Expr] = field(default_factory=dict[str, Expr])
     uses: int = 0
+    applies: tuple[int, ...] = ()  # the numbers of the classes inside
 
     @property
     def first(self) -> Graph:

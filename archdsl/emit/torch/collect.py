@@ -40,6 +40,7 @@ def _classes_of(level: list[Met], module: Module, number: int) -> list[BlockClas
         block.uses += m.uses
         module.classes[id(m.graph)] = block
     for (_, code), block in found.items():
+        block.applies = tuple(sorted({module.classes[id(g)].number for g, _ in applied(block.first, module)}))
         choose_arguments(block, code.symbols())
     return _in_order(found.values())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from archdsl.emit.torch.blocks import BlockClass, number_of
@@ -59,10 +59,10 @@ def _counted(network: Graph, params: int, macs: int) -> str:
     return f"{params:,} parameters; {macs:,} multiply-accumulates for one {sizes} sample."
 
 
-def class_doc(block: BlockClass, forms: Sequence[BlockClass]) -> tuple[str, ...]:
-    """The docstring of a class; `forms` are all classes of its block."""
+def class_doc(block: BlockClass, forms: Sequence[BlockClass], names: Mapping[int, str]) -> tuple[str, ...]:
+    """The docstring of a class; `forms` are all classes of its block, `names` what classes are called."""
     sentence = first_sentence(block.first.doc).rstrip(".")
-    parts = [part for part in (sentence, _which_form(block, forms)) if part]
+    parts = [part for part in (sentence, _which_form(block, forms, names)) if part]
     return docstring(("; ".join(parts) + ".",), 4) if parts else ()
 
 
@@ -72,27 +72,33 @@ def network_doc(network: Graph) -> tuple[str, ...]:
     return docstring((sentence,), 4) if sentence else ()
 
 
-def _which_form(block: BlockClass, forms: Sequence[BlockClass]) -> str:
-    """What sets a class apart from the other forms of its block."""
-    if len(forms) == 1:
-        return ""
-    held = [said for said in _said(block) if any(said not in _said(other) for other in forms)]
-    if not held:
-        return f"form {[other.number for other in forms].index(block.number) + 1} of {len(forms)}"
-    return f"the form for which {' and '.join(held)}"
+def _which_form(block: BlockClass, forms: Sequence[BlockClass], names: Mapping[int, str]) -> str:
+    """What sets a class apart from the other forms of its block, in as few words as that takes."""
+    others = [set(_said(other, names)) for other in forms if other is not block]
+    told: list[str] = []
+    for said in _said(block, names):
+        if any(said not in other for other in others):
+            told.append(said)
+            others = [other for other in others if said in other]
+    if not told:
+        return f"form {[other.number for other in forms].index(block.number) + 1} of {len(forms)}" if others else ""
+    return f"the form for which {' and '.join(told)}"
 
 
-def _said(block: BlockClass) -> list[str]:
-    """What holds in every instance of a class: decisions first, else the values of parameters."""
-    decisions = [_decisions(graph) for graph in block.graphs]
-    common = [said for said in decisions[0] if all(said in other for other in decisions)]
-    values = [_parameters(graph) for graph in block.graphs]
-    return common or [said for said in values[0] if all(said in other for other in values)]
+def _said(block: BlockClass, names: Mapping[int, str]) -> list[str]:
+    """What holds in every instance of a class, the most telling first."""
+    found = [list(_facts(graph)) for graph in block.graphs]
+    common = [said for said in found[0] if all(said in other for other in found)]
+    return [*common, *(f"the inner block is `{names[number]}`" for number in block.applies)]
 
 
-def _decisions(graph: Graph) -> list[str]:
-    return [f"`{safe(text)}` {'holds' if outcome else 'does not hold'}" for text, outcome in graph.decisions]
-
-
-def _parameters(graph: Graph) -> list[str]:
-    return [f"`{safe(p.name)}` is {_value(p.value)}" for p in graph.parameters if p.kind == "optional"]
+def _facts(graph: Graph) -> Iterator[str]:
+    """The decisions taken in a block, the values of its parameters, what it gives out."""
+    for text, outcome in graph.decisions:
+        yield f"`{safe(text)}` {'holds' if outcome else 'does not hold'}"
+    for kind in ("optional", "required", "dimension"):
+        for parameter in graph.parameters:
+            if parameter.kind == kind:
+                yield f"`{safe(parameter.name)}` is {_value(parameter.value)}"
+    count = len(graph.outputs)
+    yield "its result is one tensor" if count == 1 else f"its {count} columns are not yet joined"

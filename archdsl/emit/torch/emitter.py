@@ -61,15 +61,17 @@ def _written(network: Graph, blocks: list[BlockClass], module: Module) -> list[W
     graph_codes = [GraphWriter(module, block.first, block.names).write() for block in blocks]
     network_code = GraphWriter(module, network, dict(values_of(network))).write()
     externs = extern_names(module.externs)
-    own_name, names = _class_names(network, blocks, externs.values())
+    own_name, names = _class_names(network, blocks, (*externs.values(), *with_needs(module.helpers)))
     marks = {**externs, **{class_mark(number): name for number, name in names.items()}}
     classes = [
-        write_class(ClassText(names[b.number], class_doc(b, _forms(b, blocks)), b.graphs, code, b.arguments, marks))
+        write_class(
+            ClassText(names[b.number], class_doc(b, _forms(b, blocks), names), b.graphs, code, b.arguments, marks)
+        )
         for b, code in zip(blocks, graph_codes, strict=True)
     ]
     prepared = tuple(module.prepared)
     last = write_class(ClassText(own_name, network_doc(network), (network,), network_code, (), marks, prepared))
-    return initialised([*classes, last], [*(b.first for b in blocks), network], module)
+    return initialised([*classes, last], module)
 
 
 def _forms(block: BlockClass, blocks: Sequence[BlockClass]) -> list[BlockClass]:

@@ -42,7 +42,7 @@ _BUILTINS = frozenset(
 # Easily misread: pycodestyle refuses them.
 _MISREAD = frozenset({"l", "O", "I"})
 # What stands at the top of a generated module.
-_GLOBALS = frozenset({"torch", "nn", "F", "Tensor", "self", "network", *HELPERS})
+_GLOBALS = frozenset({"torch", "nn", "F", "Tensor", "self", "network"})
 
 # The attributes of a bare nn.Module in PyTorch 2.10 to 2.13, names with two underscores around them aside.
 _MODULE = frozenset(
@@ -64,7 +64,7 @@ _MODULE = frozenset(
     """.split()
 )
 
-NOT_LOCAL = _KEYWORDS | _BUILTINS | _MISREAD | _GLOBALS
+NOT_LOCAL = _KEYWORDS | _BUILTINS | _MISREAD | _GLOBALS | frozenset(HELPERS)
 NOT_FIELD = _KEYWORDS | _MODULE | _GLOBALS
 NOT_CLASS = _KEYWORDS | _BUILTINS | _MISREAD | _GLOBALS
 

@@ -56,8 +56,14 @@ def docstring(paragraphs: Sequence[str], indent: int, facts: Sequence[str] = ())
 def _wrapped(paragraphs: Sequence[str], indent: int) -> list[str]:
     lines: list[str] = []
     for number, paragraph in enumerate(paragraphs):
-        lines.extend(["", *_filled(paragraph, indent)] if number else _filled(paragraph, indent + 3))
+        lines.extend(["", *_filled(paragraph, indent)] if number else _opening(paragraph, indent))
     return lines
+
+
+def _opening(paragraph: str, indent: int) -> list[str]:
+    """The first lines; what would fit on one but for the closing quotes is broken, as `ruff format` would join it."""
+    lines = _filled(paragraph, indent + 3)
+    return lines if len(lines) > 1 else _filled(paragraph, indent + 6)
 
 
 def _filled(text: str, indent: int) -> list[str]:

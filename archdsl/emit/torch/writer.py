@@ -18,7 +18,7 @@ from archdsl.emit.torch.pretty import bracketed, statement_lines
 from archdsl.emit.torch.printing import number_text
 from archdsl.emit.torch.spelling import Speller
 from archdsl.emit.torch.view import PyClass, PyField, PyStatement
-from archdsl.ir.graph import Graph
+from archdsl.ir.graph import Graph, Wire
 
 _MOST_SHAPES = 3
 
@@ -29,6 +29,7 @@ class Written:
 
     view: PyClass
     fields: Fields
+    code: GraphCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def write_class(text: ClassText) -> Written:
         forward,
         statements,
     )
-    return Written(view, fields)
+    return Written(view, fields, text.code)
 
 
 def _constructor(arguments: Sequence[Argument]) -> tuple[str, ...]:
@@ -145,13 +146,18 @@ def _result(graph: Graph) -> str:
     return f") -> {plain} | tuple[Tensor, ...]:" if graph.auxiliaries else f") -> {plain}:"
 
 
+def _shapes(wires: Sequence[Wire]) -> str:
+    texts = ["×".join(map(str, wire.values)) for wire in wires]
+    return f"{texts[0]} each" if len(texts) > 1 and len(set(texts)) == 1 else " and ".join(texts)
+
+
 def _shape_comments(graphs: Sequence[Graph]) -> Callable[[Sequence[int]], str]:
     wires = [wires_of(graph) for graph in graphs]
 
     def comment(numbers: Sequence[int]) -> str:
         found: dict[str, None] = {}
         for listed in wires:
-            found.setdefault(" and ".join("×".join(map(str, listed[n].values)) for n in numbers))
+            found.setdefault(_shapes([listed[n] for n in numbers]))
             if len(found) > _MOST_SHAPES:
                 break
         shapes = list(found)

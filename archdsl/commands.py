@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,6 +18,7 @@ from archdsl.suggest import nearest
 if TYPE_CHECKING:
     from archdsl.pipeline import Checked, CheckedNetwork, Request
     from archdsl.source import Source
+    from archdsl.syntax.ast import File
 
 T = TypeVar("T")
 _MODULE = 64 * 1024 * 1024  # bytes of a generated module that `--check` reads
@@ -181,9 +182,21 @@ def _chosen(path: str, checked: Checked, request: Request) -> CheckedNetwork:
     wanted = request.variant or request.network
     if wanted is None:
         raise Misuse(f"{path} has no network")
-    names = [name for n in checked.networks for name in (n.variant, n.name) if name]
+    names = [*_declared(checked.file)]
     close = nearest(wanted, names)
-    raise Misuse(f"{path} has no {wanted!r}" + (f"; did you mean {close}?" if close else ""))
+    hint = f"did you mean {close}?" if close else f"it has {', '.join(names)}"
+    raise Misuse(f"{path} has no {wanted!r}; {hint}" if names else f"{path} has no network")
+
+
+def _declared(file: File | None) -> Iterator[str]:
+    """The names of all networks and variants of a file."""
+    from archdsl.syntax.ast import Block, Variants
+
+    for declaration in file.declarations if file else ():
+        if isinstance(declaration, Variants):
+            yield from (row.name.text for row in declaration.rows)
+        elif isinstance(declaration, Block) and declaration.keyword.text == "network":
+            yield declaration.name.text
 
 
 def _attempt(path: str, work: Callable[[Source], T]) -> tuple[T | None, list[Diagnostic], Exit]:

@@ -24,6 +24,7 @@ GOOD = """network Tiny(width = 16, classes = 10) {
     input image: [3, 32, 32]
     body: [width, 16, 16] = image -> conv(width, 3, stride=2) -> relu
     output: [classes] = body -> global_avg_pool -> linear(classes)
+    expect params = 602
 }
 """
 BAD = GOOD.replace("relu", "rleu")

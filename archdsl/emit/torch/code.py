@@ -1,7 +1,7 @@
 """A piece of Python whose numbers are still open: its text with a hole for each number, and what goes into the holes.
 
-Two layers can share a loop when their texts are equal and only what fills the holes differs; two blocks can share a class
-when that is equal too. Besides numbered holes a text may hold marks, names that get their final form last:
+Two layers can share a loop when their texts are equal and only what fills the holes differs; two blocks can share a
+class when that is equal too. Besides numbered holes a text may hold marks, names that get their final form last:
 `__class3__` (a class), `__each_width__` (the variable of a loop), `__in0__` (an operand of a forward expression).
 """
 

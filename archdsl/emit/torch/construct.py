@@ -143,7 +143,7 @@ def unwrapped(node: Node) -> tuple[Node, Form | None]:
 
 
 class GraphWriter:
-    """Writes the text of one graph. `names` says what a class calls the block's symbols; None leaves them as they are."""
+    """Writes the text of one graph. `names` says what a class calls the block's symbols; None: what the block does."""
 
     def __init__(self, module: Module, graph: Graph, names: Mapping[str, Expr] | None = None) -> None:
         self._module = module

@@ -1,7 +1,7 @@
 """The PyTorch back end: a checked graph to the text of a standalone module.
 
-The way goes through values: graphs become classes (`collect`), their texts get names (`writer`), all lines go into a view
-(`view`) which a template prints, and the result is read back and held against a list of what it may contain (`guard`).
+The way goes through values: graphs become classes (`collect`), their texts get names (`writer`), all lines go into a
+view (`view`) which a template prints, and the result is read back and compared with what it may hold (`guard`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the fields of a class are called.
 
-A statement that makes exactly one layer lends it its name (`conv1 = in -> conv(16, 3)` is `self.conv1`). Other layers are
-called after the name they were given (`branch`), their block or their primitive, numbered where there are several.
+A statement that makes exactly one layer lends it its name (`conv1 = in -> conv(16, 3)` is `self.conv1`). Other layers
+are called after the name they were given (`branch`), their block or their primitive, numbered where there are several.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ Whole numbers are compared as polynomials. Fractions are never rearranged, for f
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -125,39 +126,48 @@ def names_in(expr: Expr) -> list[str]:
 
 def _depth(expr: Expr) -> int:
     """How deep an expression is nested, as far as that matters."""
-    level, depth = [expr], 0
+    level: list[Expr] = [expr]
+    depth = 0
     while level and depth <= _DEEPEST:
-        level = [part for node in level if isinstance(node, tuple) for part in node[1:]]
+        level = [part for node in level if isinstance(node, tuple) for part in cast("tuple[Expr, ...]", node[1:])]
         depth += 1
     return depth
 
 
-def _rebuilt(operator: str, parts: list[Expr]) -> Expr:
+def _rebuilt(sign: str, parts: list[Expr]) -> Expr:
     """An operation on parts some of which may have become constants; neutral elements go."""
     a, b = parts[0], parts[-1]
-    if len(parts) == 2 and (operator, b) in _NEUTRAL_RIGHT:
+    if len(parts) == 2 and (sign, b) in _NEUTRAL_RIGHT:
         return a
-    if len(parts) == 2 and (operator, a) in _NEUTRAL_LEFT:
+    if len(parts) == 2 and (sign, a) in _NEUTRAL_LEFT:
         return b
-    return (operator, *parts)
+    return (sign, *parts)
 
 
 _NEUTRAL_RIGHT: frozenset[tuple[str, Any]] = frozenset({("+", 0), ("-", 0), ("*", 1), ("//", 1)})
 _NEUTRAL_LEFT: frozenset[tuple[str, Any]] = frozenset({("+", 0), ("*", 1)})
 
 
-def _computed(operator: str, operands: list[Any]) -> Any:
-    return _PYTHON[operator](*operands)
+def _computed(sign: str, operands: list[Any]) -> Any:
+    return _PYTHON[sign](*operands)
+
+
+def _divided(a: Any, b: Any) -> Any:
+    return a / b
+
+
+def _floored(a: Any, b: Any) -> Any:
+    return a // b
 
 
 _PYTHON: dict[str, Callable[..., Any]] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b,
-    "//": lambda a, b: a // b,
-    "%": lambda a, b: a % b,
-    "neg": lambda a: -a,
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": _divided,
+    "//": _floored,
+    "%": operator.mod,
+    "neg": operator.neg,
     "max": max,
     "min": min,
 }

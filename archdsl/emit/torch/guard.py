@@ -58,10 +58,8 @@ _NODES = (
 )
 _BUILTINS = frozenset({"super", "range", "sum", "len", "isinstance", "print", "tuple"})
 _METHODS = frozenset(
-    (
-        "__init__ amax backward chunk expand flatten forward mean modules numel parameters permute sum transpose "
-        "unflatten"
-    ).split()
+    {"__init__", "amax", "backward", "chunk", "expand", "flatten", "forward", "mean", "modules", "numel", "parameters"}
+    | {"permute", "sum", "transpose", "unflatten"}
 )
 _TORCH = re.compile(
     r"torch\.(cat|full|matmul|maximum|minimum|ones|randn|sigmoid|stack|tanh|zeros)|nn\.[A-Z]\w*|nn\.init\.[a-z]+(_[a-z]+)*_"

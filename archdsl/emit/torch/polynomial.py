@@ -6,10 +6,11 @@ stands in it as an atom whose operands are polynomials again.
 
 from __future__ import annotations
 
+import operator
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar, Union
+from typing import TypeVar, Union, cast
 
 from archdsl.scalar import Expr
 
@@ -98,11 +99,12 @@ def folded(expr: Expr, leaf: Callable[[Expr], T], node: Callable[[str, list[T]],
         if not isinstance(top, tuple) or id(top) in memo:
             todo.pop()
             continue
-        missing = [part for part in top[1:] if isinstance(part, tuple) and id(part) not in memo]
+        parts = cast("tuple[Expr, ...]", top[1:])
+        missing = [part for part in parts if isinstance(part, tuple) and id(cast(object, part)) not in memo]
         if missing:
             todo.extend(missing)
             continue
-        values = [memo[id(part)][1] if isinstance(part, tuple) else leaf(part) for part in top[1:]]
+        values = [memo[id(cast(object, part))][1] if isinstance(part, tuple) else leaf(part) for part in parts]
         memo[id(top)] = (top, node(str(top[0]), values))
         todo.pop()
     return memo[id(expr)][1] if isinstance(expr, tuple) else leaf(expr)
@@ -130,23 +132,23 @@ def _leaf(expr: Expr) -> Polynomial:
     return symbol(expr) if isinstance(expr, str) else constant(int(expr))  # pyright: ignore[reportArgumentType]
 
 
-def _combined(operator: str, operands: list[Polynomial]) -> Polynomial:
-    if operator == "neg":
+def _combined(sign: str, operands: list[Polynomial]) -> Polynomial:
+    if sign == "neg":
         return operands[0].times(-1)
-    combine = {"+": Polynomial.__add__, "-": Polynomial.__sub__, "*": Polynomial.__mul__}.get(operator)
-    return combine(*operands) if combine else _atom(operator, tuple(operands))
+    combine = {"+": Polynomial.__add__, "-": Polynomial.__sub__, "*": Polynomial.__mul__}.get(sign)
+    return combine(*operands) if combine else _atom(sign, tuple(operands))
 
 
-def _atom(operator: str, operands: tuple[Polynomial, ...]) -> Polynomial:
+def _atom(sign: str, operands: tuple[Polynomial, ...]) -> Polynomial:
     numbers = [operand.constant for operand in operands]
     known = [number for number in numbers if number is not None]
     if len(known) == len(numbers):
-        return constant(OPERATORS[operator](*known))
-    return Polynomial((((Atom(operator, operands),), 1),))
+        return constant(OPERATORS[sign](*known))
+    return Polynomial((((Atom(sign, operands),), 1),))
 
 
 def _symbols_of(atom: Atom) -> frozenset[str]:
-    return frozenset().union(*(operand.symbols() for operand in atom.operands))
+    return frozenset[str]().union(*(operand.symbols() for operand in atom.operands))
 
 
 def _sum(polynomials: Iterable[Polynomial]) -> Polynomial:
@@ -170,10 +172,14 @@ def _order(monomial: Monomial) -> tuple[int, str]:
     return len(monomial), repr(monomial)
 
 
+def _floored(a: int, b: int) -> int:
+    return a // b
+
+
 OPERATORS: dict[str, Callable[..., int]] = {
-    "*": lambda a, b: a * b,
-    "//": lambda a, b: a // b,
-    "%": lambda a, b: a % b,
+    "*": operator.mul,
+    "//": _floored,
+    "%": operator.mod,
     "max": max,
     "min": min,
 }

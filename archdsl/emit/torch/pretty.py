@@ -113,7 +113,9 @@ def _strength(node: ast.expr) -> int:
     if isinstance(node, ast.Constant):
         negative = isinstance(node.value, (int, float)) and node.value < 0
         return _SIGN if negative else _POSTFIX
-    return {ast.Compare: _COMPARE, ast.IfExp: _CHOICE}.get(type(node), _POSTFIX)
+    if isinstance(node, ast.Compare):
+        return _COMPARE
+    return _CHOICE if isinstance(node, ast.IfExp) else _POSTFIX
 
 
 def _name(node: ast.Name) -> tuple[Doc, ...]:

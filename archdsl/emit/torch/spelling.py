@@ -76,7 +76,7 @@ class _Filler(ast.NodeTransformer):
         self._marks = marks
         self._loops = loops
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802
+    def visit_Name(self, node: ast.Name) -> ast.expr:
         number = hole_number(node.id)
         if number is not None:
             return form_node(self._slots[number], self._symbol)
@@ -84,7 +84,7 @@ class _Filler(ast.NodeTransformer):
             return self._operands[node.id]
         return ast.Name(self._loops.get(node.id) or self._marks.get(node.id, node.id))
 
-    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:  # noqa: N802
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         return ast.Attribute(self.visit(node.value), self._marks.get(node.attr, node.attr))
 
     def _symbol(self, name: str) -> ast.expr:

@@ -14,9 +14,10 @@ from typing import Union
 from archdsl.emit.torch.construct import NodeCode
 
 DEEPEST = 4
+# Layers that go with another one: norms, random layers, learned factors.
 _LIGHT = frozenset(
-    """bn ln gn instance_norm lrn prelu scale bias affine dropout channel_dropout bernoulli_mask shift spp identity
-    learned""".split()
+    {"bn", "ln", "gn", "instance_norm", "lrn", "prelu", "scale", "bias", "affine", "dropout", "channel_dropout"}
+    | {"bernoulli_mask", "shift", "spp", "identity", "learned"}
 )
 
 

@@ -1,6 +1,7 @@
 """Text from a spec on its way into docstrings and comments: nothing in it can end them, or mislead who reads them.
 
-What is not printable ASCII or one of a few letters and signs is written as its number. Backslashes and double quotes go.
+What is not printable ASCII or one of a few letters and signs is written as its number. Backslashes and double quotes
+become slashes and single quotes.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def first_sentence(text: str) -> str:
 
 
 def docstring(paragraphs: Sequence[str], indent: int, facts: Sequence[str] = ()) -> tuple[str, ...]:
-    """The lines of a docstring made of safe texts, `facts` each on a line below; one line where that is all it takes."""
+    """The lines of a docstring made of safe texts, `facts` each on a line below; one line where that is enough."""
     pad = " " * indent
     if len(paragraphs) == 1 and not facts and len(pad) + len(paragraphs[0]) + 6 <= WIDTH:
         return (f'{pad}"""{paragraphs[0] or "."}"""',)

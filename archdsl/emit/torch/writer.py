@@ -10,8 +10,8 @@ from archdsl.emit.torch.blocks import Argument
 from archdsl.emit.torch.code import Code
 from archdsl.emit.torch.construct import GraphCode, wires_of
 from archdsl.emit.torch.fields import Fields, name_fields
-from archdsl.emit.torch.forward import INDENT, Forward, Scene
 from archdsl.emit.torch.forms import symbols_of
+from archdsl.emit.torch.forward import INDENT, Forward, Scene
 from archdsl.emit.torch.layout import STEP
 from archdsl.emit.torch.names import NOT_FIELD, NOT_LOCAL, Names
 from archdsl.emit.torch.pretty import bracketed, statement_lines

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -36,6 +36,15 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 REFERENCE = {row["name"]: row for row in json.loads((Path(__file__).parent / "oracles/reference.json").read_text())}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Small tensors gain nothing from threads, and threads that wait for a busy machine lose much."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 # ---- counts and shapes
@@ -184,7 +193,7 @@ def test_the_shake_shake_of_pytorchcv_is_the_variant_and_not_the_paper(images: T
     assert "the networks part at" in differs(shakeshake(14, 8), port, images)
 
 
-@pytest.mark.parametrize("name", [n for n in PORTS if n.endswith("_c10")])
+@pytest.mark.parametrize("name", [n for n in PORTS if n.endswith("_c10") and "100" not in n and "1202" not in n])
 def test_a_port_has_the_count_of_what_it_is_said_to_be(name: str) -> None:
     pytest.importorskip("pytorchcv")
     port = PORTS[name]

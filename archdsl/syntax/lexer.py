@@ -42,6 +42,7 @@ class Tokens:
     tokens: list[Token] = field(default_factory=list[Token])
     comments: list[Comment] = field(default_factory=list[Comment])
     broken: bool = False
+    dropped: set[str] = field(default_factory=set[str])  # the names in what was left out: nothing is known of them
 
 
 @cache
@@ -146,7 +147,8 @@ def _over_limit(source: Source, kind: str | None, start: int, end: int, count: i
     return True
 
 
-_STRAY = re.compile(r"[^\s\w\"#()\[\]{},]++|[^\W\d]\w*+|.", re.DOTALL)
+# What is taken for one mistake: a text in single quotes, a run of signs, a word, or else a single character.
+_STRAY = re.compile(r"'[^'\r\n]*+'|[^\s\w\"'#()\[\]{},]++|[^\W\d]\w*+|.", re.DOTALL)
 
 
 def _report_unknown(source: Source, at: int, bag: Diagnostics) -> int:
@@ -194,9 +196,17 @@ def _indentation(source: Source, token: Token) -> int:
     return len(line) - len(line.lstrip()) + 1
 
 
+def _is_open_text(token: Token) -> bool:
+    """Whether a token is a text that was never closed: it has swallowed the brackets behind it."""
+    return token.type == BROKEN and str(token).startswith('"')
+
+
 def _track(brackets: list[str], token: Token) -> None:
     value = str(token)
-    if value in _CLOSERS and token.type != "TEXT":
+    if _is_open_text(token):
+        while brackets and brackets[-1] != "{":
+            brackets.pop()
+    elif value in _CLOSERS and token.type != "TEXT":
         brackets.append(value)
     elif brackets and value == _CLOSERS[brackets[-1]]:
         brackets.pop()
@@ -224,6 +234,8 @@ def _match_brackets(source: Source, tokens: list[Token], bag: Diagnostics, found
         value = "" if token.type == "TEXT" else str(token)
         if token.type == BROKEN:
             holes.append((index, index + 1))
+            while _is_open_text(token) and stack and str(tokens[stack[-1]]) != "{":
+                holes.append((stack.pop(), index + 1))
         elif token.type == "NEWLINE":
             _break_open(source, tokens, index, stack, holes, bag)
         elif value in _CLOSERS:
@@ -238,7 +250,9 @@ def _match_brackets(source: Source, tokens: list[Token], bag: Diagnostics, found
         bag.add(errors.unclosed_bracket(_span(source, tokens[opener]), None))
         holes.append((opener, len(tokens)))
     found.broken |= bool(holes)
-    found.tokens = _without(tokens, holes)
+    dropped = _dropped(tokens, holes)
+    found.dropped |= {str(tokens[index]) for index in dropped if tokens[index].type == "NAME"}
+    found.tokens = [token for index, token in enumerate(tokens) if index not in dropped]
 
 
 def _break_open(
@@ -271,13 +285,13 @@ def _close(
         holes.append((first, index))
 
 
-def _without(tokens: list[Token], holes: list[tuple[int, int]]) -> list[Token]:
-    """The tokens without the statements in which something is wrong."""
+def _dropped(tokens: list[Token], holes: list[tuple[int, int]]) -> set[int]:
+    """The places of the tokens of statements in which something is wrong."""
     dropped: set[int] = set()
     for start, end in holes:
         if start not in dropped or end - 1 not in dropped:
             dropped.update(range(*statement_around(tokens, start, end)))
-    return [token for index, token in enumerate(tokens) if index not in dropped]
+    return dropped
 
 
 def statement_around(tokens: list[Token], start: int, end: int) -> tuple[int, int]:

@@ -60,7 +60,7 @@ def _parse(source: Source, bag: Diagnostics, guess: bool) -> Parsed | None:
     file, dropped = _read(source, found, bag)
     if file is None:
         return None
-    damaged = frozenset(dropped | (_words(source) - every_name if found.broken else set()))
+    damaged = frozenset(dropped | found.dropped | (_words(source) - every_name if found.broken else set()))
     return Parsed(_with_trivia(source, file, found), damaged)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from archdsl import deep
@@ -22,11 +22,15 @@ from archdsl.syntax import ast
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a file: parameter texts as on the command line, a variant, a network; nothing asks for all."""
+    """What is asked of a file: parameter texts as on the command line, a variant, a network; nothing asks for all.
+
+    imported_recipes: also check the recipes that the file imports.
+    """
 
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
     variant: str | None = None
     network: str | None = None
+    imported_recipes: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def compile(  # noqa: A001  what everyone calls it
     source: Source, request: Request | None = None, reader: Reader | None = None
 ) -> tuple[Checked, dict[str, str]]:
     """The checked file, and the text of its module by file name; no text where there are errors."""
-    checked = check(source, request, reader)
+    checked = check(source, replace(request or Request(), imported_recipes=True), reader)
     if checked.diagnostics.has_errors or not checked.networks:
         return checked, {}
     return checked, {module_name(source): emit(checked, checked.networks[0])}
@@ -108,13 +112,21 @@ def _check(source: Source, request: Request, reader: Reader | None) -> Checked:
     networks = Networks(module, bag)
     built = _requested(networks, request, module, bag)
     checked = tuple(_with_cost(one, networks) for one in built)
-    recipes = tuple(
-        check_recipe(d, home, networks.session) for home, d in module.names.values() if isinstance(d, ast.Recipe)
-    )
+    recipes = tuple(_recipes(module, networks, request))
     result = Checked(source, module.file, checked, recipes, bag)
     if not bag.has_errors:
         _lint(result, module, bag)
     return result
+
+
+def _recipes(module: Module, networks: Networks, request: Request) -> Iterator[CheckedRecipe]:
+    """The recipes of a file. Those it imports are held against the schema by their own file's lint, and to train."""
+    for home, declaration in module.names.values():
+        if isinstance(declaration, ast.Recipe):
+            if home is module or request.imported_recipes:
+                yield check_recipe(declaration, home, networks.session)
+            else:
+                yield CheckedRecipe(declaration.name.text, {}, None)
 
 
 def _with_cost(built: Built, networks: Networks) -> CheckedNetwork:

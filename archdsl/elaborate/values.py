@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Union
 
 from archdsl.ir.graph import Node, Prim, Wire
 from archdsl.ops.op import Op
+from archdsl.record import record
 from archdsl.scalar import Scalar
 from archdsl.source import Span
 from archdsl.syntax import ast
@@ -44,7 +45,7 @@ class Join:
     result: Wire | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OpLayer:
     """A primitive with the arguments it has been given; a template, applied with fresh weights each time."""
 
@@ -54,7 +55,7 @@ class OpLayer:
     body: Layer | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BlockLayer:
     """A block, or an extern, with the arguments it has been given."""
 
@@ -64,7 +65,7 @@ class BlockLayer:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sequence:
     """Layers in a row. `label` is the name it was given; `grouped` makes it one `Sequential` where it is applied."""
 
@@ -74,7 +75,7 @@ class Sequence:
     grouped: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Repeat:
     """`layer * count`."""
 
@@ -83,7 +84,7 @@ class Repeat:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Shared:
     """A layer with one set of weights, usable in the body that made it."""
 
@@ -93,7 +94,7 @@ class Shared:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Named:
     """A layer that a statement gave a name to."""
 
@@ -102,7 +103,7 @@ class Named:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Function:
     """A function of a file or a body; `home` is where its free names are looked up."""
 
@@ -110,7 +111,7 @@ class Function:
     home: Frame
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Builtin:
     """A function of the language itself: `floor`, `chain`, `fold` ..."""
 

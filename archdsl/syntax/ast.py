@@ -6,14 +6,14 @@ depth of brackets, which the lexer bounds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Union
 
+from archdsl.record import record
 from archdsl.source import Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Name:
     """A name. `in` and `out` are names too."""
 
@@ -21,7 +21,7 @@ class Name:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Number:
     """An exact number. `digits` are its decimals as printed, `unit` the value of the last of them (for `~`)."""
 
@@ -30,7 +30,7 @@ class Number:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Text:
     """A quoted string, unescaped."""
 
@@ -38,7 +38,7 @@ class Text:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Literal:
     """`true`, `false` or `none`."""
 
@@ -46,14 +46,14 @@ class Literal:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wildcard:
     """`_` in a shape: any size."""
 
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Argument:
     """An argument of a call; `name` is None for a positional one."""
 
@@ -62,7 +62,7 @@ class Argument:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Apply:
     """A call `callee(arguments)`."""
 
@@ -71,7 +71,7 @@ class Apply:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Attribute:
     """`value.name`: a dimension of a tensor."""
 
@@ -80,7 +80,7 @@ class Attribute:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Index:
     """`value[index]`."""
 
@@ -89,7 +89,7 @@ class Index:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListOf:
     """`[a, b, c]`."""
 
@@ -97,7 +97,7 @@ class ListOf:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Group:
     """`(a)` or `(a, b)`; with one item and no comma just brackets."""
 
@@ -105,7 +105,7 @@ class Group:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Comprehension:
     """`item for names in source if condition`, inside brackets or a call."""
 
@@ -116,7 +116,7 @@ class Comprehension:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Arrow:
     """`a -> b -> c`."""
 
@@ -124,7 +124,7 @@ class Arrow:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Choice:
     """`then if condition else otherwise`."""
 
@@ -134,7 +134,7 @@ class Choice:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Chained:
     """Operands joined by operators of one precedence, left to right: `or`, `and`, `+ -`, `* / // %`, comparisons."""
 
@@ -143,7 +143,7 @@ class Chained:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Range:
     """`first..last`, both included."""
 
@@ -152,7 +152,7 @@ class Range:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unary:
     """`-x` or `not x`."""
 
@@ -161,7 +161,7 @@ class Unary:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Power:
     """`base ^ exponent`."""
 
@@ -191,7 +191,7 @@ Expr = Union[
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Param:
     """A parameter of a network, block, function or extern: `name: type = default`."""
 
@@ -201,7 +201,7 @@ class Param:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Contract:
     """`: [C, H, W] -> [width, H/2, W/2]` in a block's head; several shapes on a side stand in parentheses."""
 
@@ -210,7 +210,7 @@ class Contract:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Target:
     """A name being given, with its shape annotation if there is one."""
 
@@ -219,7 +219,7 @@ class Target:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Assign:
     """`a: [..] = value`; several targets take a list apart. `shared f = ...` makes one set of weights."""
 
@@ -229,7 +229,7 @@ class Assign:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Input:
     """`input image: [3, 32, 32]` in a network, `in left, right` in a block."""
 
@@ -238,7 +238,7 @@ class Input:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Output:
     """`output: [..] = value` or `out = value`; a name between where there are several."""
 
@@ -248,7 +248,7 @@ class Output:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Aux:
     """`auxiliary head: [classes] = value, weight = 0.3`."""
 
@@ -258,7 +258,7 @@ class Aux:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class If:
     """`if condition { ... } else { ... }`; `else if` is an `If` inside `otherwise`."""
 
@@ -268,7 +268,7 @@ class If:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Require:
     """`require condition, "message"`."""
 
@@ -277,7 +277,7 @@ class Require:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Claim:
     """`params ~ 36.5M`, `error(cifar10) = 4.00%`: a metric, its subject, `=` `~` `<=` `>=`, a value."""
 
@@ -288,7 +288,7 @@ class Claim:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Claims:
     """`expect claim, claim` (checked) or `reported claim, claim` (quoted from the paper)."""
 
@@ -297,7 +297,7 @@ class Claims:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Init:
     """`init conv.weight = he_normal("fan_out")`."""
 
@@ -307,7 +307,7 @@ class Init:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Function:
     """`fn name(params) = value`, at the top of a file or inside a body."""
 
@@ -321,7 +321,7 @@ class Function:
 Statement = Union[Assign, Input, Output, Aux, If, Require, Claims, Init, Function]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Block:
     """`block name(params): contract { ... }` or `network Name(params) { ... }`."""
 
@@ -334,7 +334,7 @@ class Block:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Imported:
     """One name of an import, with its local name if it is renamed (`basic as unit`)."""
 
@@ -343,7 +343,7 @@ class Imported:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Import:
     """`import std.preact { wide }` or `import "other.arch" { unit }`."""
 
@@ -352,7 +352,7 @@ class Import:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Constant:
     """`name = value` at the top of a file."""
 
@@ -361,7 +361,7 @@ class Constant:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Variant:
     """One row of a `variants` table."""
 
@@ -371,7 +371,7 @@ class Variant:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Variants:
     """`variants { row row ... }`."""
 
@@ -379,7 +379,7 @@ class Variants:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Setting:
     """`key = value` of a recipe."""
 
@@ -388,7 +388,7 @@ class Setting:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Recipe:
     """`recipe name { key = value ... }`."""
 
@@ -397,7 +397,7 @@ class Recipe:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ExternDecl:
     """`extern name(params): [..] -> [..] = "package.module:Class", params = count`."""
 
@@ -413,7 +413,7 @@ class ExternDecl:
 Declaration = Union[Import, Block, Function, Constant, Variants, Recipe, ExternDecl]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Comment:
     """A comment; `alone` where nothing stands before it on its line."""
 
@@ -422,7 +422,7 @@ class Comment:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class File:
     """A whole file. `blank_lines` are the numbers of its empty lines, for the formatter."""
 

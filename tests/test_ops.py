@@ -708,6 +708,8 @@ REFUSED: list[tuple[str, Any, dict[str, Any], str]] = [
      "`linear` takes a vector [channels] or a list [n, channels], got the map [16, 32, 32]"),
     ("max_pool", (MAP,), {"kernel": 2, "padding": 2}, "`padding` may be at most half the kernel: 2 > 2//2 = 1"),
     ("bn", (LIST,), {}, "`bn` takes a map [channels, height, width] or a vector [channels], got [64, 192]"),
+    ("bn", (MAP,), {"eps": 0}, "`eps` must be above 0, got 0"),
+    ("ln", (LIST,), {"eps": 0}, "`eps` must be above 0, got 0"),
     ("reflect_pad", ((3, 2, 9),), {"padding": 2}, "2 rows cannot be mirrored from 2: at most 1"),
     ("channel_pad", (MAP,), {"width": 8}, "`channel_pad` only adds channels: 8 - 16 = -8"),
     ("add", (MAP, (32, 16, 16)), {}, "`add` needs equal shapes: [16, 32, 32] + [32, 16, 16]"),

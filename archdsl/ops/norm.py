@@ -70,7 +70,7 @@ def _ln(shapes: tuple[Shape, ...], attrs: Attrs) -> tuple[Shape, ...] | Misfit:
     dims, rank = count(attrs, "dims"), len(shapes[0])
     if dims > rank:
         return Misfit(f"`ln` over the last {dims} dimensions, but {size(shapes[0])} has {rank}", param="dims")
-    return (shapes[0],)
+    return _eps_misfit(attrs) or (shapes[0],)
 
 
 def _ln_saved(shapes: tuple[Shape, ...], attrs: Attrs) -> Saved:
@@ -99,7 +99,8 @@ LN = Op(
 def _gn(shapes: tuple[Shape, ...], attrs: Attrs) -> tuple[Shape, ...] | Misfit:
     if len(shapes[0]) == 2:
         return Misfit(f"`gn` takes a map or a vector, got the list {size(shapes[0])}", "for lists there is `ln`")
-    return uneven(shapes[0][0], "channels", whole(attrs, "groups"), "groups") or (shapes[0],)
+    uneven_groups = uneven(shapes[0][0], "channels", whole(attrs, "groups"), "groups")
+    return uneven_groups or _eps_misfit(attrs) or (shapes[0],)
 
 
 def _gn_notes(shapes: tuple[Shape, ...], attrs: Attrs) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from archdsl.scalar import Scalar
 Dim = int | Scalar
 Shape = tuple[Dim, ...]
 # Attribute values after `coerce`: int or traced Scalar, exact fraction, bool, text, a tuple of whole numbers, or None.
-Value = Union[int, Fraction, Scalar, bool, str, tuple["Value", ...], None]  # noqa: UP007 (it names itself)
+Value = Union[int, Fraction, Scalar, bool, str, tuple["Value", ...], None]
 Attrs = Mapping[str, Value]
 
 

@@ -43,8 +43,8 @@ def _parameter(param: Param) -> str:
 
 
 def _default(param: Param) -> str:
-    decimal = isinstance(param.default, Fraction)
-    return repr(float(param.default)).replace("e-0", "e-") if decimal else describe(param.default)
+    default = param.default
+    return repr(float(default)).replace("e-0", "e-") if isinstance(default, Fraction) else describe(default)
 
 
 def _table(op: Op) -> str:

@@ -448,8 +448,8 @@ def _order(layer: Layer) -> str:
 
 
 def _permute_call(layer: Layer, x: str) -> str:
-    order = _order(layer)
-    return f"{_operand(x)}.transpose(1, 2)" if order == "0, 2, 1" else f"{_operand(x)}.permute({order})"
+    swaps = wholes(layer.attrs, "order") == (1, 0)
+    return f"{_operand(x)}.transpose(1, 2)" if swaps else f"{_operand(x)}.permute({_order(layer)})"
 
 
 def _cut(start: str, stop: str) -> str:
@@ -477,8 +477,9 @@ def _slice_call(layer: Layer, x: str) -> str:
 
 def _slice(layer: Layer) -> str:
     stop = "None" if layer.attrs["stop"] is None else layer.show(layer.attrs["stop"])
-    dim = _dim(layer, layer.attrs["axis"])
-    return _joined(layer.show(layer.attrs["start"]), stop, () if dim == "1" else (f"dim={dim}",))
+    axis = layer.attrs["axis"]
+    dim = () if axis == 0 and not is_traced(axis) else (f"dim={_dim(layer, axis)}",)
+    return _joined(layer.show(layer.attrs["start"]), stop, dim)
 
 
 def _split_call(layer: Layer, xs: tuple[str, ...]) -> str:

@@ -111,7 +111,7 @@ def _attempt(source: Source, tokens: list[Token], bag: Diagnostics) -> ast.File 
         index = len(tokens)
         return state.feed_eof(tokens[-1] if tokens else None)
     except UnexpectedToken as failure:
-        return _report(source, tokens, index, failure.accepts or failure.expected, bag)
+        return _report(source, tokens, index, state.accepts() or failure.expected, bag)
     except VisitError as failure:
         return _unfit(source, tokens, index, failure.orig_exc, bag)
     except Unfit as failure:
@@ -172,7 +172,10 @@ _FOREIGN = {
     "var": "just `name = ...`",
     "model": "a network is `network Name(...) { ... }`",
     "from": 'write `import std.residual { basic }` or `import "file.arch" { name }`',
+    "while": "there are no loops: `layer * n` repeats, `[f(i) for i in 1..n]` makes a list",
+    "lambda": "a function has a name: `fn name(x) = ...`",
 }
+_LOOP = "there are no loops: `chain(f(i) for i in 1..n)` is a row of layers, `[f(i) for i in 1..n]` a list"
 
 
 def _hint(tokens: list[Token], index: int, accepts: set[str]) -> str | None:
@@ -181,25 +184,55 @@ def _hint(tokens: list[Token], index: int, accepts: set[str]) -> str | None:
     before = tokens[index - 1] if index else None
     words = [str(t) for t in (before, token) if t is not None]
     foreign = next((_FOREIGN[w] for w in words if w in _FOREIGN), None)
-    if foreign:
+    if foreign or token is None:
         return foreign
-    if token is None:
-        return None
+    if token.type == "FOR":
+        return _LOOP
     if str(token) in keywords() and "NAME" in accepts:
         return f"`{token}` is a word of the language; choose another name"
-    if token.type == "NAME" and before is not None and before.type == "NUMBER":
+    return _after(before, token, tokens, index, accepts) if before is not None else None
+
+
+def _after(before: Token, token: Token, tokens: list[Token], index: int, accepts: set[str]) -> str | None:
+    """What the token before tells about the one that does not fit."""
+    if str(token) == "=" and str(before) in keywords():
+        return f"`{before}` is a word of the language; choose another name"
+    if token.type == "NAME" and before.type == "NUMBER" and before.end_pos == token.start_pos:
         return "a name cannot begin with a digit; a product is written with `*`"
-    if token.type in ("NAME", "NUMBER", "TEXT", "IN", "OUT") and before is not None:
-        return _between(before, token, accepts)
-    if str(token) == "=" and before is not None and "NAME" not in accepts:
+    if str(token) == "{" and before.type == "NAME":
+        return f"parameters stand in `( )`, even where there are none: `{before}()`"
+    if str(token) == "==" and "EQUAL" in accepts:
+        return "a name is given a value with `=`"
+    if str(token) == "=":
         return "equality is written `==`"
+    if str(token) == "->" and _begins_statement(tokens, index - 1):
+        return f"a result needs a name: `name = {before} -> ...`"
+    if str(token) == "[" and before.type == "NAME" and "COLON" in accepts:
+        return f"a shape is written behind a colon: `{before}: [...]`"
+    if token.type in ("NAME", "NUMBER", "TEXT", "IN", "OUT") and before.type != "NEWLINE":
+        return _between(before, token, _begins_statement(tokens, index - 1), {_terminal(name) for name in accepts})
     return None
 
 
-def _between(before: Token, token: Token, accepts: set[str]) -> str | None:
-    likely = nearest(str(before), keywords()) if before.type == token.type == "NAME" and len(before) > 2 else None
-    if likely:
-        return f"did you mean `{likely}`?"
-    if "COMMA" in accepts and before.type != "NEWLINE":
-        return "arguments are separated by `,`; a layer is applied with `->`"
-    return "a layer is applied with `->`" if before.type != "NEWLINE" else None
+def _begins_statement(tokens: list[Token], index: int) -> bool:
+    """Whether a token is the first of its statement, setting or declaration."""
+    return index == 0 or tokens[index - 1].type == "NEWLINE" or str(tokens[index - 1]) == "{"
+
+
+_BEGINNERS = frozenset(
+    ["network", "block", "fn", "import", "extern", "recipe", "variants", "input", "in", "output", "out"]
+)
+_BEGINNERS |= {"auxiliary", "shared", "require", "expect", "reported", "init", "if"}
+
+
+def _between(before: Token, token: Token, first: bool, accepts: set[str]) -> str | None:
+    """What is missing between two words that cannot stand side by side."""
+    if before.type == token.type == "NAME" and len(before) > 2:
+        likely = nearest(str(before), _BEGINNERS if first else keywords() - _BEGINNERS)
+        if likely:
+            return f"did you mean `{likely}`?"
+    if "`,`" in accepts and "`->`" in accepts:
+        return "a comma separates items; `->` applies a layer"
+    if "`,`" in accepts:
+        return "a comma separates them"
+    return "`->` applies a layer" if "`->`" in accepts else None

@@ -79,6 +79,11 @@ def unused_mark(hint: str, text: str) -> str:
     return mark
 
 
+def extern_mark(number: int) -> str:
+    """The mark of a class from elsewhere."""
+    return f"__extern{number}__"
+
+
 def operand_mark(index: int | str) -> str:
     """The mark of an operand."""
     return f"__in{index}__"

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from archdsl.emit.torch.blocks import BlockClass, choose_arguments
-from archdsl.emit.torch.construct import GraphCode, GraphWriter, Module, is_nothing
+from archdsl.emit.torch.codes import GraphCode, Module, is_nothing
+from archdsl.emit.torch.construct import GraphWriter
 from archdsl.ir.graph import Branches, Call, Chain, Graph, Node, Prim
 
 

@@ -62,8 +62,9 @@ def _counted(network: Graph, params: int, macs: int) -> str:
 def class_doc(block: BlockClass, forms: Sequence[BlockClass], names: Mapping[int, str]) -> tuple[str, ...]:
     """The docstring of a class; `forms` are all classes of its block, `names` what classes are called."""
     sentence = first_sentence(block.first.doc).rstrip(".")
-    parts = [part for part in (sentence, _which_form(block, forms, names)) if part]
-    return docstring(("; ".join(parts) + ".",), 4) if parts else ()
+    form = _which_form(block, forms, names)
+    parts = [part for part in (sentence, form if sentence else form[:1].upper() + form[1:]) if part]
+    return docstring((f"{'; '.join(parts)}.",), 4) if parts else ()
 
 
 def network_doc(network: Graph) -> tuple[str, ...]:

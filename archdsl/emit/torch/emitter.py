@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from archdsl.emit.torch.blocks import BlockClass, values_of
 from archdsl.emit.torch.code import class_mark
+from archdsl.emit.torch.codes import Module, Rows
 from archdsl.emit.torch.collect import collect
-from archdsl.emit.torch.construct import GraphWriter, Module, Rows
+from archdsl.emit.torch.construct import GraphWriter
 from archdsl.emit.torch.docs import Origin, class_doc, file_doc, network_doc
 from archdsl.emit.torch.guard import check
 from archdsl.emit.torch.helpers import HELPERS, with_needs

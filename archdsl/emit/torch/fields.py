@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from archdsl.emit.torch.code import Code
-from archdsl.emit.torch.construct import FieldCode, GraphCode, NodeCode
+from archdsl.emit.torch.codes import FieldCode, GraphCode, NodeCode
 from archdsl.emit.torch.names import Names, numbered
 from archdsl.emit.torch.steps import is_heavy
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Union
 
-from archdsl.emit.torch.construct import NodeCode
+from archdsl.emit.torch.codes import NodeCode
 
 DEEPEST = 4
 # Layers that go with another one: norms, random layers, learned factors.

@@ -9,7 +9,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from archdsl.emit.torch.construct import Layers, Module, Rule
+from archdsl.emit.torch.codes import Layers, Module, Rule
 from archdsl.emit.torch.fields import Field
 from archdsl.emit.torch.inits import rule_text
 from archdsl.emit.torch.layout import STEP

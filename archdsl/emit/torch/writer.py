@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from archdsl.emit.torch.blocks import Argument
 from archdsl.emit.torch.code import Code
-from archdsl.emit.torch.construct import GraphCode, wires_of
+from archdsl.emit.torch.codes import GraphCode, wires_of
 from archdsl.emit.torch.fields import Fields, name_fields
 from archdsl.emit.torch.forms import symbols_of
-from archdsl.emit.torch.forward import INDENT, Forward, Scene
+from archdsl.emit.torch.forward import Forward
 from archdsl.emit.torch.layout import STEP
-from archdsl.emit.torch.names import NOT_FIELD, NOT_LOCAL, Names
+from archdsl.emit.torch.lines import INDENT, Scene
+from archdsl.emit.torch.names import NOT_FIELD, Names
 from archdsl.emit.torch.pretty import bracketed, statement_lines
 from archdsl.emit.torch.printing import number_text
 from archdsl.emit.torch.spelling import Speller
@@ -110,12 +111,11 @@ def _forward(
         Speller(lambda name: _attribute(stored[name]), {**text.marks, **fields.shared}, _local_words(graph)),
         marks,
         [wire.name for wire in graph.inputs],
-        graph.output_names,
         [wire.batched for wire in graph.inputs],
         [len(wire.shape) for wire in wires_of(graph)],
         _shape_comments(text.graphs),
     )
-    writer = Forward(text.code, scene, Names(NOT_LOCAL))
+    writer = Forward(text.code, scene)
     prepared = tuple(_preparation(source, writer.inputs[0], scene.speller) for source in text.prepared)
     head = bracketed("def forward(", ("self", *(f"{name}: Tensor" for name in writer.inputs)), _result(graph), STEP)
     return (*prepared, *writer.write()), tuple(head)

@@ -171,9 +171,9 @@ def _mark_shared(node: Node, layer: Shared, frame: Frame, span: Span) -> None:
     """One set of weights: every use must need the same ones, which holds where the input sizes are the same."""
     node.shared = node.label = layer.key
     sizes = ", ".join(shape_text(wire) for wire in node.inputs)
-    first = frame.assembly.shared.setdefault(layer.key, (sizes, _weight_sizes(node)))
-    if first[1] != _weight_sizes(node):
-        frame.report(errors.shared_sizes(span, layer.key, f"for {first[0]}", f"other ones for {sizes}"))
+    first, weights, made = frame.assembly.shared.setdefault(layer.key, (sizes, _weight_sizes(node), span))
+    if weights != _weight_sizes(node):
+        frame.report(errors.shared_sizes(span, layer.key, first, sizes, made))
 
 
 def _weight_sizes(node: Node) -> object:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from archdsl.elaborate import errors
+from archdsl.elaborate.derivation import derivation
 from archdsl.elaborate.values import UNKNOWN, BlockLayer, OpLayer, Value, described, is_layer, is_number
 from archdsl.ops.coerce import coerce
 from archdsl.ops.op import REQUIRED, Misfit
@@ -23,8 +24,13 @@ Given = tuple[ast.Name | None, Value, Span]
 TYPES = ("int", "number", "bool", "text", "list", "layer")
 
 
-def configure(layer: OpLayer | BlockLayer, given: list[Given], frame: Frame, span: Span) -> OpLayer | BlockLayer | None:
-    """The layer with further arguments; None where they do not go with it (reported)."""
+def configure(
+    layer: OpLayer | BlockLayer, given: list[Given], frame: Frame, span: Span, written: tuple[ast.Argument, ...] = ()
+) -> OpLayer | BlockLayer | None:
+    """The layer with further arguments; None where they do not go with it (reported).
+
+    written: the arguments as they stand in the text, for messages that show how a number came about.
+    """
     if isinstance(layer, OpLayer) and layer.op.wraps and layer.body is None and given and given[0][0] is None:
         return _wrapping(layer, given, frame, span)
     names = parameter_names(layer)
@@ -32,7 +38,7 @@ def configure(layer: OpLayer | BlockLayer, given: list[Given], frame: Frame, spa
     if bound is None:
         return None
     new = replace(layer, bound=bound, span=span)
-    fits = check_op(new, given, frame) if isinstance(new, OpLayer) else _types_fit(new, given, frame)
+    fits = check_op(new, given, frame, written) if isinstance(new, OpLayer) else _types_fit(new, given, frame)
     return new if fits else None
 
 
@@ -104,7 +110,7 @@ def _report_surplus(
         frame.report(errors.too_many_arguments(surplus, title, len(names), len(bound) + len(given)))
 
 
-def check_op(layer: OpLayer, given: list[Given], frame: Frame) -> bool:
+def check_op(layer: OpLayer, given: list[Given], frame: Frame, written: tuple[ast.Argument, ...] = ()) -> bool:
     """Whether each given argument suits its parameter; reported at the argument."""
     fine = True
     for param in layer.op.params:
@@ -114,7 +120,9 @@ def check_op(layer: OpLayer, given: list[Given], frame: Frame) -> bool:
         if value is UNKNOWN:
             fine = False
         elif not is_plain(value) or isinstance(coerce(param, value), Misfit):
-            frame.report(_unsuitable(layer, param.name, value, _place(layer, param.name, value, given)))
+            place = _place(layer, param.name, value, given)
+            arithmetic = next((_arithmetic(a.value, value, frame) for a in written if a.span == place), "")
+            frame.report(_unsuitable(layer, param.name, value, place, arithmetic))
             fine = False
     return fine
 
@@ -125,14 +133,19 @@ def _place(layer: OpLayer, name: str, value: Value, given: list[Given]) -> Span:
     return (by_name or by_value or [layer.span])[0]
 
 
-def _unsuitable(layer: OpLayer, name: str, value: Value, span: Span) -> errors.Diagnostic:
+def _arithmetic(expr: ast.Expr, value: Value, frame: Frame) -> str:
+    """How a number that is not whole, or too small, came about; nothing where it stands there itself."""
+    return derivation(expr, value, frame) if isinstance(value, Scalar) and not isinstance(expr, ast.Number) else ""
+
+
+def _unsuitable(layer: OpLayer, name: str, value: Value, span: Span, text: str) -> errors.Diagnostic:
     param = layer.op.param(name)
     assert param is not None
     if not is_plain(value):
         return errors.wrong_argument(span, layer.op.name, f"`{name}` takes {param.kind.value}, got {described(value)}")
     misfit = coerce(param, value)
     assert isinstance(misfit, Misfit)
-    return errors.wrong_argument(span, layer.op.name, misfit.reason, misfit.hint)
+    return errors.wrong_argument(span, layer.op.name, misfit.reason, misfit.hint, text)
 
 
 def is_plain(value: object) -> bool:

@@ -234,8 +234,7 @@ class Body:
 
     def _network_input(self, target: ast.Target) -> Wire | None:
         if target.shape is None:
-            hint = "a network's input needs its shape: `input image: [3, 32, 32]`"
-            self.frame.report(errors.wrong_place(target.span, "input", "a network without a shape", hint))
+            self.frame.report(errors.missing_shape(target.span, target.name.text))
             return None
         wire = self.shapes.made(target.shape, target.span)
         if wire is not None:

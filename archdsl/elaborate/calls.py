@@ -131,9 +131,12 @@ def block_graph(layer: BlockLayer, wires: tuple[Wire, ...], frame: Frame, span: 
     block = cast(ast.Block, layer.block)
     key = (id(block), _key(tuple(layer.bound.items())), tuple(w.values for w in wires), closed)
     memo = frame.session.memo
+    if key in frame.session.running:
+        again = f"an `if` with a smaller argument ends it: `{block.name.text}(n - 1)`"
+        frame.report(errors.endless(span, block.name.text, "is applied inside itself, with the same arguments", again))
     if key not in memo:
-        memo[key] = None  # a block that needs itself with the same arguments never ends; the depth bound says so
-        with frame.deeper(span):
+        memo[key] = None
+        with frame.deeper(span), frame.running(key):
             memo[key] = _elaborate_block(block, layer, wires, frame, span, closed)
         if memo[key] is not None and not closed and cast(Graph, memo[key]).open_join is None:
             memo[(*key[:3], True)] = memo[key]

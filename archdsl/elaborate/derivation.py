@@ -17,12 +17,16 @@ def derivation(expr: ast.Expr, value: Value, frame: Frame) -> str:
     """How a number came about: `n = (depth - 4) / 6 = 25/6, where depth = 29`."""
     binding = frame.look_up(expr.text) if isinstance(expr, ast.Name) else None
     origin = binding.origin if binding is not None else None
-    text = expr.span.text
+    text = expr.items[0].span.text if isinstance(expr, ast.Group) and len(expr.items) == 1 else expr.span.text
     if origin is not None:
         text = f"{text} = {origin.span.text}"
     known = _numbers_in(origin if origin is not None else expr, frame)
     where = f", where {', '.join(known)}" if known else ""
-    return f"{text} = {shown(value)}{where}" if not isinstance(expr, ast.Number) else shown(value)
+    if isinstance(expr, ast.Number):
+        return shown(value)
+    if origin is None and isinstance(expr, ast.Name):
+        return f"{text} = {shown(value)}"
+    return f"{text} = {shown(value)}{where}"
 
 
 def origins(expr: ast.Expr, frame: Frame) -> tuple[Label, ...]:
@@ -36,7 +40,7 @@ def origins(expr: ast.Expr, frame: Frame) -> tuple[Label, ...]:
 def _numbers_in(expr: ast.Expr, frame: Frame) -> list[str]:
     if isinstance(expr, ast.Name):
         binding = frame.look_up(expr.text)
-        plain = binding is not None and isinstance(binding.value, Scalar)
+        plain = binding is not None and isinstance(binding.value, (Scalar, str, bool))
         return [f"{expr.text} = {shown(binding.value)}"] if binding is not None and plain else []
     parts: tuple[ast.Expr, ...] = ()
     if isinstance(expr, ast.Chained):

@@ -26,7 +26,9 @@ def _meant(name: str, candidates: Iterable[str]) -> str | None:
 
 
 @code("N201", "unknown-name")
-def unknown_name(span: Span, name: str, candidates: Iterable[str], home: str | None = None) -> Diagnostic:
+def unknown_name(
+    span: Span, name: str, candidates: Iterable[str], home: str | None = None, owner: str | None = None
+) -> Diagnostic:
     """A name that nothing has given a meaning.
 
     Names come from primitives, imports, the file's own declarations, parameters and earlier statements.
@@ -34,6 +36,8 @@ def unknown_name(span: Span, name: str, candidates: Iterable[str], home: str | N
     Wrong: `x -> cnv(16, 3)`. Right: `x -> conv(16, 3)`.
     """
     hint = f"`import {home} {{ {name} }}` brings it in" if home else _meant(name, candidates)
+    if hint is None and owner is not None:
+        hint = f"a parameter is declared in the head: `{owner}(..., {name} = ...)`"
     return _error("N201", f"unknown name `{name}`", span, hint=hint)
 
 
@@ -75,9 +79,8 @@ def unknown_module(span: Span, module: str, known: Iterable[str], reason: str = 
 
     Wrong: `import std.residul { basic }`. Right: `import std.residual { basic }`.
     """
-    return _error(
-        "N204", f"there is no module `{module}`" + (f": {reason}" if reason else ""), span, hint=_meant(module, known)
-    )
+    title = f"cannot import `{module}`: {reason}" if reason else f"there is no module `{module}`"
+    return _error("N204", title, span, hint=_meant(module, known))
 
 
 @code("N205", "not-in-module")
@@ -248,12 +251,12 @@ def requirement_fails(span: Span, message: str | None, facts: str) -> Diagnostic
 
 
 @code("E312", "wrong-argument")
-def wrong_argument(span: Span, callee: str, reason: str, hint: str | None = None) -> Diagnostic:
+def wrong_argument(span: Span, callee: str, reason: str, hint: str | None = None, text: str = "") -> Diagnostic:
     """An argument of the wrong kind, or out of its range.
 
     Wrong: `conv("16", 3)`, `dropout(1.5)`. Right: `conv(16, 3)`, `dropout(0.5)`.
     """
-    return _error("E312", f"`{callee}`: {reason}", span, hint=hint)
+    return _error("E312", f"`{callee}`: {reason}", span, text, hint)
 
 
 @code("E313", "not-a-condition")
@@ -343,13 +346,26 @@ def unknown_init(span: Span, name: str, kind: str, known: Iterable[str]) -> Diag
     return _error("E320", f"there is no {kind} `{name}`", span, f"known: {', '.join(names[:20])}", _meant(name, names))
 
 
-@code("E321", "unneeded-value")
-def values_differ(span: Span, reason: str) -> Diagnostic:
-    """A comparison between values that cannot be compared.
+@code("E321", "endless")
+def endless(span: Span, name: str, reason: str, hint: str | None = None) -> Diagnostic:
+    """Something needs itself before it can be known: a block applied inside itself with the same arguments, a constant
+    whose value is said in terms of itself.
 
-    Wrong: `width < "16"`. Right: `width < 16`.
+    Wrong: `block deep(n) { out = in -> deep(n) }`. Right: `deep(n - 1)`, under an `if` that ends it.
     """
-    return _error("E321", reason, span)
+    return _error("E321", f"`{name}` {reason}", span, hint=hint)
+
+
+@code("E322", "missing-shape")
+def missing_shape(span: Span, name: str) -> Diagnostic:
+    """An input of a network without a shape.
+
+    All sizes of a network follow from those of its inputs. The inputs of blocks need none: they are known where the
+    block is applied.
+
+    Wrong: `input image`. Right: `input image: [3, 32, 32]`.
+    """
+    return _error("E322", f"the input `{name}` needs a shape", span, hint=f"write `{name}: [3, 32, 32]`")
 
 
 # ---- tensors ----------------------------------------------------------------------------------------------------
@@ -418,7 +434,9 @@ def wrong_inputs(span: Span, name: str, wanted: str, given: int) -> Diagnostic:
 
     Wrong: `(a, b) -> relu`. Right: `a + b -> relu`.
     """
-    return _error("T206", f"`{name}` takes {wanted}, got {given}", span)
+    several = given > 1 and wanted == "one tensor"
+    hint = "merge them first: `a + b`, `concat(a, b)`; or pick one: `xs[0]`" if several else None
+    return _error("T206", f"`{name}` takes {wanted}, got {given}", span, hint=hint)
 
 
 @code("T207", "shared-elsewhere")
@@ -438,12 +456,16 @@ def shared_elsewhere(span: Span, name: str, made: Span) -> Diagnostic:
 
 
 @code("T208", "shared-sizes")
-def shared_sizes(span: Span, name: str, first: str, now: str) -> Diagnostic:
+def shared_sizes(span: Span, name: str, first: str, now: str, made: Span) -> Diagnostic:
     """A `shared` layer is applied to tensors that need weights of different sizes.
 
     Wrong: `shared f = conv(16, 3)` on 16 and on 32 channels. Right: two layers.
     """
-    return _error("T208", f"`shared {name}` had weights {first}, here it would need {now}", span)
+    title = f"`shared {name}` has one set of weights, and this use needs another"
+    others = (Label(made, f"made here, for {first}"),)
+    return _error(
+        "T208", title, span, f"applied to {now}", "two layers, without `shared`, have weights of their own", others
+    )
 
 
 @code("T209", "not-a-layer")

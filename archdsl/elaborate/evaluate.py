@@ -59,7 +59,7 @@ def top_level(expr: ast.Name, frame: Frame) -> Value:
     if found is not None:
         home, declaration = found
         if isinstance(declaration, ast.Constant):
-            return _constant(declaration, home, frame)
+            return _constant(declaration, home, frame, expr.span)
         if isinstance(declaration, ast.Function):
             return Function(declaration, _file_frame(frame, home))
         if declaration.name.text and isinstance(declaration, (ast.Block, ast.ExternDecl)):
@@ -84,12 +84,14 @@ def _file_frame(frame: Frame, home: Any) -> Frame:
     return Frame(frame.session, home, frame.assembly, {}, None, frame.site, frame.place)
 
 
-def _constant(declaration: ast.Constant, home: Any, frame: Frame) -> Value:
+def _constant(declaration: ast.Constant, home: Any, frame: Frame, span: Span) -> Value:
     name = declaration.name.text
     if name not in home.values:
-        home.values[name] = UNKNOWN  # while it is being evaluated: a constant cannot need itself
-        with frame.deeper(declaration.span):
+        home.values[name] = UNKNOWN
+        with frame.deeper(declaration.span), frame.running(("constant", id(declaration))):
             home.values[name] = evaluate(declaration.value, _file_frame(frame, home))
+    elif ("constant", id(declaration)) in frame.session.running:
+        frame.report(errors.endless(span, name, "needs its own value"))
     return home.values[name]
 
 
@@ -395,7 +397,7 @@ def call(callee: Value, given: list[Given], expr: ast.Apply, frame: Frame) -> Va
         return UNKNOWN
     if any(is_tensor(value) for _, value, _ in given):
         return _call_on_tensor(callee, given, expr, frame)
-    configured = configure(callee, given, frame, expr.span)
+    configured = configure(callee, given, frame, expr.span, expr.arguments)
     if configured is None:
         return UNKNOWN
     if isinstance(configured, OpLayer) and configured.op.inputs == (0, 0):

@@ -29,6 +29,7 @@ class Session:
 
     bag: Diagnostics
     memo: dict[tuple[object, ...], Graph | None] = field(default_factory=dict[tuple[object, ...], "Graph | None"])
+    running: set[object] = field(default_factory=set[object])  # calls and constants whose value is being found
     steps: int = 0
     nodes: int = 0
     depth: int = 0
@@ -43,7 +44,7 @@ class Assembly:
     decisions: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
     inits: list[InitRule] = field(default_factory=list[InitRule])
     auxiliaries: list[Auxiliary] = field(default_factory=list[Auxiliary])
-    shared: dict[str, tuple[str, object]] = field(default_factory=dict[str, tuple[str, object]])
+    shared: dict[str, tuple[str, object, Span]] = field(default_factory=dict[str, tuple[str, object, Span]])
     open_calls: dict[int, tuple[BlockLayer, tuple[Wire, ...]]] = field(
         default_factory=dict[int, "tuple[BlockLayer, tuple[Wire, ...]]"]
     )
@@ -125,6 +126,15 @@ class Frame:
             yield
         finally:
             self.session.depth -= 1
+
+    @contextmanager
+    def running(self, key: object) -> Iterator[None]:
+        """While it lasts, `key` is among the things whose value is being found."""
+        self.session.running.add(key)
+        try:
+            yield
+        finally:
+            self.session.running.discard(key)
 
     @contextmanager
     def detached(self) -> Iterator[list[Node]]:

@@ -18,6 +18,8 @@ from archdsl.syntax import ast
 if TYPE_CHECKING:
     from archdsl.elaborate.frame import Frame
 
+WEIGHTS = ("weight", "bias")
+
 
 def init_rule(statement: ast.Init, frame: Frame, block: ast.Block) -> InitRule | None:
     """The rule that an `init` line states; None where it makes no sense (reported)."""
@@ -32,10 +34,13 @@ def init_rule(statement: ast.Init, frame: Frame, block: ast.Block) -> InitRule |
     if not isinstance(how, ast.Name) or how.text not in INITS:
         frame.report(errors.unknown_init(how.span, how.span.text, "rule", INITS))
         return None
+    weight = statement.weight.text if statement.weight is not None else "weight"
+    if statement.weight is not None and weight not in WEIGHTS:
+        frame.report(errors.unknown_init(statement.weight.span, weight, "weight", WEIGHTS))
+        return None
     args = _arguments(statement.rule, how.text, frame)
     if args is None:
         return None
-    weight = statement.weight.text if statement.weight is not None else "weight"
     return InitRule(target.text, weight, how.text, args, statement.span)
 
 

@@ -100,7 +100,8 @@ class Loader:
             return None
         found = self.reader(module.source, path.value)
         if isinstance(found, str):
-            self.bag.add(errors.unknown_module(path.span, path.value, (), found))
+            reason = found.partition(": ")[2] if found.startswith("cannot read") else found
+            self.bag.add(errors.unknown_module(path.span, path.value, (), reason))
             return None
         return self._once(found, path.span)
 

@@ -31,6 +31,7 @@ class _Resolver:
     module: Module
     bag: Diagnostics
     later: dict[str, Span] = field(default_factory=dict[str, Span])
+    owner: str | None = None  # the block or network that is being gone through
 
     def declaration(self, declaration: ast.Declaration) -> None:
         if isinstance(declaration, ast.Block):
@@ -54,8 +55,9 @@ class _Resolver:
         if block.contract is not None:
             scope = self.contract(block.contract, scope)
         self.later = {name.text: name.span for name in _given(block.body)}
+        self.owner = block.name.text
         self.body(block.body, scope)
-        self.later = {}
+        self.later, self.owner = {}, None
 
     def parameters(self, params: tuple[ast.Param, ...], outer: Scope) -> Scope:
         scope = dict(outer)
@@ -161,7 +163,7 @@ class _Resolver:
             self.bag.add(errors.used_before(name.span, name.text, self.later[name.text]))
             return
         candidates: Iterable[str] = [*scope, *self.module.names, *OPS, *BUILTINS]
-        self.bag.add(errors.unknown_name(name.span, name.text, candidates, home_of(name.text)))
+        self.bag.add(errors.unknown_name(name.span, name.text, candidates, home_of(name.text), self.owner))
 
 
 def _declares_inputs(body: tuple[ast.Statement, ...]) -> bool:

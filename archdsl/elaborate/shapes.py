@@ -90,7 +90,7 @@ class Shapes:
     def _mismatch(self, shape: ast.ListOf, wire: Wire, binding: bool) -> str | None:
         """Why a tensor does not have a shape, with the arithmetic; None where it has, "" where an error was said."""
         if len(shape.items) != len(wire.shape):
-            return f"{len(shape.items)} dimensions, not {len(wire.shape)}"
+            return f"{_dimensions(len(shape.items))}, not {len(wire.shape)}"
         differences: list[str] = []
         for item, size in zip(shape.items, wire.shape, strict=True):
             if isinstance(item, ast.Wildcard):
@@ -114,3 +114,7 @@ class Shapes:
 
     def _define(self, name: ast.Name, size: int | Scalar) -> None:
         self.frame.bind(name.text, size if isinstance(size, Scalar) else Scalar(size), name.span)
+
+
+def _dimensions(count: int) -> str:
+    return f"{count} dimension" + ("s" if count != 1 else "")

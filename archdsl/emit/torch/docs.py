@@ -76,14 +76,23 @@ def network_doc(network: Graph) -> tuple[str, ...]:
 def _which_form(block: BlockClass, forms: Sequence[BlockClass], names: Mapping[int, str]) -> str:
     """What sets a class apart from the other forms of its block, in as few words as that takes."""
     others = [set(_said(other, names)) for other in forms if other is not block]
+    if not others:
+        return ""
     told: list[str] = []
     for said in _said(block, names):
-        if any(said not in other for other in others):
+        if any(said not in other for other in _like(told, others)):
             told.append(said)
-            others = [other for other in others if said in other]
-    if not told:
-        return f"form {[other.number for other in forms].index(block.number) + 1} of {len(forms)}" if others else ""
-    return f"the form for which {' and '.join(told)}"
+    for said in tuple(told):
+        fewer = [other for other in told if other != said]
+        if len(_like(fewer, others)) == len(_like(told, others)):
+            told = fewer
+    number = [other.number for other in forms].index(block.number) + 1
+    return f"the form for which {' and '.join(told)}" if told else f"form {number} of {len(forms)}"
+
+
+def _like(told: Sequence[str], others: Sequence[set[str]]) -> list[set[str]]:
+    """The forms of which all that was told holds too."""
+    return [other for other in others if all(said in other for said in told)]
 
 
 def _said(block: BlockClass, names: Mapping[int, str]) -> list[str]:

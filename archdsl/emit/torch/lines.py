@@ -11,7 +11,7 @@ from archdsl.emit.torch.layout import STEP, WIDTH
 from archdsl.emit.torch.names import Names, numbered
 from archdsl.emit.torch.pretty import flat, statement_lines
 from archdsl.emit.torch.spelling import Speller
-from archdsl.emit.torch.steps import DEEPEST, Operand, Tree, deepest, pieces, spine
+from archdsl.emit.torch.steps import DEEPEST, MOST_TERMS, Operand, Tree, deepest, pieces, spine
 from archdsl.emit.torch.view import PyStatement
 
 INDENT = 2 * STEP
@@ -56,7 +56,7 @@ class Lines:
 
     def reads_well(self, head: str, root: Tree) -> bool:
         """Whether a tree is neither too deep nor too wide for a line that begins with `head`."""
-        return root.depth <= DEEPEST and self._fits(head, self.rendered(root))
+        return root.depth <= DEEPEST and root.terms <= MOST_TERMS and self._fits(head, self.rendered(root))
 
     def spare(self, base: str) -> str:
         """A name for a value that the spec does not name: the base, or numbered where that is in use."""

@@ -9,11 +9,14 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Union
 
 from archdsl.emit.torch.codes import NodeCode
 
 DEEPEST = 4
+MOST_TERMS = 24
+_INFIX = frozenset({"add", "mul"})
 # Layers that go with another one: norms, random layers, learned factors.
 _LIGHT = frozenset(
     {"bn", "ln", "gn", "instance_norm", "lrn", "prelu", "scale", "bias", "affine", "dropout", "channel_dropout"}
@@ -29,7 +32,8 @@ class Tree:
     node: NodeCode
     wire: int
     operands: list[Operand]
-    depth: int = 1
+    depth: int = 1  # of nested calls; the terms of a sum are side by side
+    terms: int = 1
 
     @property
     def is_heavy(self) -> bool:
@@ -48,7 +52,17 @@ Operand = Union[Tree, ast.expr]
 def tree(index: int, node: NodeCode, wire: int, operands: list[Operand]) -> Tree:
     """The tree of a step on its operands."""
     depth = 1 + max((operand.depth for operand in operands if isinstance(operand, Tree)), default=0)
-    return Tree(index, node, wire, operands, depth)
+    step = Tree(index, node, wire, operands, depth)
+    first = operands[0] if operands else None
+    if isinstance(first, Tree) and _goes_on(first, step):
+        beside = (operand.depth for operand in operands[1:] if isinstance(operand, Tree))
+        step.depth, step.terms = max(first.depth, 1 + max(beside, default=0)), first.terms + 1
+    return step
+
+
+def _goes_on(inner: Tree, outer: Tree) -> bool:
+    """Whether a step adds one more term to a sum, or one more factor to a product."""
+    return outer.operands[0] is inner and inner.node.op == outer.node.op and outer.node.op in _INFIX
 
 
 def spine(root: Tree) -> list[Tree]:
@@ -73,16 +87,19 @@ def pieces(root: Tree, fits: Callable[[Tree, Tree], bool]) -> list[Tree]:
     path = spine(root)
     before = path[0].is_heavy
     ends: list[Tree] = []
-    start = 0
-    for place, step in enumerate(path):
-        cut = place > start and _cuts(path[place - 1], step, before)
-        if place > start and (cut or place - start >= DEEPEST or not fits(path[start], step)):
-            ends.append(path[place - 1])
-            start = place
+    first, depth = path[0], 1
+    for inner, step in pairwise(path):
+        depth += not _goes_on(inner, step)
+        if _cuts(inner, step, before) or depth > DEEPEST or not fits(first, step):
+            ends.append(inner)
+            first, depth = step, 1
     return [*ends, root]
 
 
 def _cuts(inner: Tree, outer: Tree, before: bool) -> bool:
+    """Whether a reader would begin a new line between two steps."""
+    if _goes_on(inner, outer):
+        return False
     if len(outer.operands) > 1:
         return True
     return outer.is_heavy if before else inner.is_heavy

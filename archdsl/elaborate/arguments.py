@@ -66,17 +66,16 @@ def parameter_names(layer: OpLayer | BlockLayer) -> list[str]:
 def match(
     title: str, names: list[str], bound: dict[str, Value], given: list[Given], frame: Frame, span: Span
 ) -> dict[str, Value] | None:
-    """`bound` with `given` added: by place into the open parameters in order, by name anywhere."""
-    named = {name.text for name, _, _ in given if name is not None}
-    open_names = [name for name in names if name not in bound and name not in named]
-    by_place = [value for name, value, _ in given if name is None]
-    fine = True
-    if len(by_place) > len(open_names):
-        fine = False
-        _report_surplus(title, names, open_names, bound, given, frame, span)
+    """`bound` with `given` added: by place into the parameters that are still open, in order; by name anywhere."""
+    open_names = [name for name in names if name not in bound]
+    by_place = [(value, place) for name, value, place in given if name is None]
+    fine = len(by_place) <= len(open_names)
+    if not fine:
+        surplus = by_place[len(open_names)][1]
+        frame.report(errors.too_many_arguments(surplus, title, len(names), len(bound) + len(given)))
     taken = dict(bound)
-    taken.update(zip(open_names, by_place, strict=False))
-    seen: set[str] = set()
+    taken.update((name, value) for name, (value, _) in zip(open_names, by_place, strict=False))
+    seen = set(open_names[: len(by_place)])
     for name, value, place in given:
         if name is None:
             continue
@@ -89,25 +88,6 @@ def match(
         seen.add(name.text)
         taken[name.text] = value
     return taken if fine else None
-
-
-def _report_surplus(
-    title: str,
-    names: list[str],
-    open_names: list[str],
-    bound: dict[str, Value],
-    given: list[Given],
-    frame: Frame,
-    span: Span,
-) -> None:
-    """More arguments by place than open parameters: one of them is also given by name, or there are too many."""
-    by_place = sum(name is None for name, _, _ in given)
-    doubled = [(name, place) for name, _, place in given if name is not None and name.text in names[:by_place]]
-    if doubled and by_place <= len(names) - len(bound):
-        frame.report(errors.argument_twice(doubled[0][1], doubled[0][0].text, title))
-    else:
-        surplus = [place for name, _, place in given if name is None][len(open_names)]
-        frame.report(errors.too_many_arguments(surplus, title, len(names), len(bound) + len(given)))
 
 
 def check_op(layer: OpLayer, given: list[Given], frame: Frame, written: tuple[ast.Argument, ...] = ()) -> bool:

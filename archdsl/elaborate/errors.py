@@ -191,6 +191,8 @@ def too_many_arguments(span: Span, callee: str, most: int, given: int) -> Diagno
 def argument_twice(span: Span, name: str, callee: str) -> Diagnostic:
     """An argument is given twice.
 
+    By place, arguments fill the parameters in order; by name, any of those that are left.
+
     Wrong: `conv(16, 3, kernel=5)`. Right: `conv(16, 5)`.
     """
     return _error("E305", f"`{name}` of `{callee}` is given twice", span)
@@ -348,8 +350,9 @@ def unknown_init(span: Span, name: str, kind: str, known: Iterable[str]) -> Diag
 
 @code("E321", "endless")
 def endless(span: Span, name: str, reason: str, hint: str | None = None) -> Diagnostic:
-    """Something needs itself before it can be known: a block applied inside itself with the same arguments, a constant
-    whose value is said in terms of itself.
+    """Something needs itself before it can be known.
+
+    A block is applied inside itself with the same arguments, or a constant is said in terms of its own value.
 
     Wrong: `block deep(n) { out = in -> deep(n) }`. Right: `deep(n - 1)`, under an `if` that ends it.
     """
@@ -492,7 +495,9 @@ def worth_knowing(span: Span, note: str) -> Diagnostic:
 
     It is a note, not a finding: nothing is wrong, and the exit code stays 0.
 
-    Example: `*` of `[C, 1, 1]` and `[C, H, W]` multiplies each map by one number.
+    `gate * maps` of `[C, 1, 1]` and `[C, H, W]` multiplies each map by one number.
+
+    Wrong, where it was not meant: `x + table` of `[16, 1, 1]` and `[16, 8, 8]`. Right, and no note: equal shapes.
     """
     return Diagnostic("T290", Severity.NOTE, note, Label(span))
 

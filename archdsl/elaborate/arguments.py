@@ -139,7 +139,8 @@ def op_attributes(layer: OpLayer, frame: Frame, span: Span) -> dict[str, Attr] |
     """All attributes of a primitive, defaults included; None where one is missing or wrong (reported)."""
     absent = tuple(p.name for p in layer.op.params if p.required and p.name not in layer.bound)
     if absent:
-        frame.report(errors.missing_argument(span, layer.op.name, absent))
+        needed = tuple(p.name for p in layer.op.params if p.required)
+        frame.report(errors.missing_argument(span, layer.op.name, absent, None, needed))
         return None
     attrs: dict[str, Attr] = {}
     for param in layer.op.params:

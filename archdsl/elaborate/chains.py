@@ -139,8 +139,8 @@ class placed:  # noqa: N801  reads as a phrase in a with statement
 def _repeated(layer: Repeat, wire: Wire, frame: Frame, span: Span) -> tuple[Segment | None, Wire] | Unknown:
     """`layer * n`: applied once for each change of size; the copies behind a fixed size are counted, not made."""
     total = layer.count.value
-    if not isinstance(total, int) or total < 0 or total > REPEATS.value:
-        frame.report(errors.not_whole(layer.span, f"a repeat (0 to {REPEATS.value:,})", f"the count is {total}"))
+    if not isinstance(total, int) or not 0 <= total <= REPEATS.value:
+        frame.report(errors.bad_arithmetic(layer.span, f"a repeat is 0 to {REPEATS.value:,} times, not {total}"))
         return UNKNOWN
     units: list[Unit] = []
     done = 0

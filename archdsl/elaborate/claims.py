@@ -86,15 +86,22 @@ def _failure(claim: ast.Claim, title: str, found: int, value: Scalar, unit: Frac
 
 def _hint(claim: ast.Claim, found: int, value: Scalar, unit: Fraction, cost: Cost) -> str | None:
     """Which other way of counting gives the claimed number, if one does."""
-    others = {
-        "convolution weights alone": cost.params.conv_weight,
-        "convolutions and linear layers alone": cost.params.conv_weight + cost.params.linear_weight,
-        "multiply-accumulates": cost.macs.total,
-        "twice the multiply-accumulates": cost.macs.flops,
-    }
-    for what, count in others.items():
+    if claim.operator.text in ("<=", ">="):
+        return None
+    for what, count in _other_counts(claim.metric.text, cost).items():
         if count != found and _holds(claim.operator.text, Fraction(count), Fraction(value.value), unit):
             return f"{what} give {count:,}"
     if claim.operator.text == "~" and 0 <= found - Fraction(value.value) < unit:
         return "the paper's figure looks cut off, not rounded; quote it with `reported`, and `expect` the exact count"
     return None
+
+
+def _other_counts(metric: str, cost: Cost) -> dict[str, int]:
+    """How papers count the same thing."""
+    if metric in ("macs", "flops"):
+        return {"multiply-accumulates": cost.macs.total, "twice the multiply-accumulates": cost.macs.flops}
+    if metric == "params":
+        weights = cost.params.conv_weight
+        both = weights + cost.params.linear_weight
+        return {"convolution weights alone": weights, "weights of convolutions and linear layers alone": both}
+    return {}

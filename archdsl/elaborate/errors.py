@@ -84,14 +84,15 @@ def unknown_module(span: Span, module: str, known: Iterable[str], reason: str = 
 
 
 @code("N205", "not-in-module")
-def not_in_module(span: Span, name: str, module: str, known: Iterable[str]) -> Diagnostic:
+def not_in_module(span: Span, name: str, module: str, known: Iterable[str], home: str | None = None) -> Diagnostic:
     """An import takes a name that the module does not declare.
 
     Wrong: `import std.preact { widee }`. Right: `import std.preact { wide }`.
     """
     names = sorted(known)
     listed = f"it declares {', '.join(f'`{n}`' for n in names[:12])}" if names else "it declares nothing"
-    return _error("N205", f"`{module}` does not declare `{name}`", span, listed, _meant(name, names))
+    hint = f"`{home}` declares it" if home else _meant(name, names)
+    return _error("N205", f"`{module}` does not declare `{name}`", span, listed, hint)
 
 
 @code("N206", "import-cycle")
@@ -166,7 +167,9 @@ def wrong_operands(span: Span, operator: str, left: Value, right: Value, hint: s
 
 
 @code("E303", "missing-argument")
-def missing_argument(span: Span, callee: str, missing: tuple[str, ...], declared: Span | None = None) -> Diagnostic:
+def missing_argument(
+    span: Span, callee: str, missing: tuple[str, ...], declared: Span | None = None, needed: tuple[str, ...] = ()
+) -> Diagnostic:
     """A layer, block or function is used without an argument it needs.
 
     A block may be passed on with some arguments open; they must be there when it is applied.
@@ -175,7 +178,8 @@ def missing_argument(span: Span, callee: str, missing: tuple[str, ...], declared
     """
     names = " and ".join(f"`{m}`" for m in missing)
     others = (Label(declared, "declared here"),) if declared is not None else ()
-    return _error("E303", f"`{callee}` still needs {names}", span, others=others)
+    hint = f"write `{callee}({', '.join(needed)})`" if needed else None
+    return _error("E303", f"`{callee}` still needs {names}", span, hint=hint, others=others)
 
 
 @code("E304", "too-many-arguments")
@@ -184,7 +188,8 @@ def too_many_arguments(span: Span, callee: str, most: int, given: int) -> Diagno
 
     Wrong: `relu(3)`. Right: `relu`.
     """
-    return _error("E304", f"`{callee}` takes at most {most} arguments, got {given}", span)
+    wanted = {0: "no arguments", 1: "at most 1 argument"}.get(most, f"at most {most} arguments")
+    return _error("E304", f"`{callee}` takes {wanted}, got {given}", span)
 
 
 @code("E305", "argument-twice")
@@ -513,7 +518,7 @@ def claim_fails(span: Span, metric: str, claimed: str, found: str, detail: str, 
 
     Wrong: `expect params = 272_474` for option A. Right: `expect params = 269_722`.
     """
-    return _error("C501", f"claimed {metric} {claimed}, but it is {found}", span, detail, hint)
+    return _error("C501", f"claimed {metric} {claimed}, found {found}", span, detail, hint)
 
 
 @code("C502", "unknown-metric")

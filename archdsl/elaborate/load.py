@@ -77,9 +77,8 @@ class Loader:
             if meaning is not None and meaning[0] is other:
                 self._enter(module, local, meaning)
             elif item.name.text not in other.damaged:
-                self.bag.add(
-                    errors.not_in_module(item.name.span, item.name.text, _title(declaration), other.declared())
-                )
+                name, home = item.name, home_of(item.name.text)
+                self.bag.add(errors.not_in_module(name.span, name.text, _title(declaration), other.declared(), home))
                 module.damaged |= {local.text}
             else:
                 module.damaged |= {local.text}

@@ -44,7 +44,7 @@ def merge(
     found = op.infer(tuple(w.shape for w in wires), coerced)
     if isinstance(found, Misfit):
         parts = tuple(made(w) for w in wires if w.span is not None and w.span.source is span.source)
-        hint = found.hint or _projection(wires)
+        hint = found.hint or (_reduction(wires) if name == "concat" else _projection(wires))
         frame.report(errors.shape_mismatch(span, title or f"`{name}`", found.reason, parts, hint))
         return UNKNOWN
     return emit(Prim(op, coerced), wires, tuple(found), tuple(w.shape for w in wires), frame, span)
@@ -60,6 +60,17 @@ def _projection(wires: tuple[Wire, ...]) -> str | None:
         return None
     stride = f", stride={tall // height}" if tall != height else ""
     return f"project the larger one: `{large.name or '...'} -> conv({width}, 1{stride})`"
+
+
+def _reduction(wires: tuple[Wire, ...]) -> str | None:
+    """What would let two maps be put one after the other: the larger one made smaller."""
+    if len(wires) != 2 or any(len(wire.shape) != 3 for wire in wires):
+        return None
+    large, small = sorted(wires, key=lambda wire: -wire.values[1])
+    times, rest = divmod(large.values[1], small.values[1])
+    return (
+        f"make the larger one smaller: `{large.name or '...'} -> max_pool({times})`" if times > 1 and not rest else None
+    )
 
 
 # ---- joins ------------------------------------------------------------------------------------------------------

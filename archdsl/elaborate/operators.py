@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from archdsl.elaborate import errors
-from archdsl.elaborate.values import UNKNOWN, Repeat, Value, is_layer, is_tensor
+from archdsl.elaborate.values import UNKNOWN, Repeat, Value, is_layer, is_tensor, shown
 from archdsl.limits import EXPONENT, NUMBER
 from archdsl.scalar import Scalar, value_of
 from archdsl.source import Span
@@ -71,8 +71,11 @@ def power(base: Value, exponent: Value, frame: Frame, span: Span) -> Value:
         frame.report(errors.wrong_operands(span, "^", base, exponent))
         return UNKNOWN
     times = exponent.value
-    if not isinstance(times, int) or abs(times) > EXPONENT.value:
-        frame.report(errors.not_whole(span, f"an exponent (at most {EXPONENT.value})", f"this is {times}"))
+    if not isinstance(times, int):
+        frame.report(errors.not_whole(span, "an exponent", f"this is {shown(exponent)}"))
+        return UNKNOWN
+    if abs(times) > EXPONENT.value:
+        frame.report(errors.bad_arithmetic(span, f"an exponent is at most {EXPONENT.value}, not {shown(exponent)}"))
         return UNKNOWN
     if base.value == 0 and times < 0:
         frame.report(errors.bad_arithmetic(span, "this divides by zero"))

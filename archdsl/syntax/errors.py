@@ -51,7 +51,7 @@ def unknown_character(span: Span) -> Diagnostic:
     Wrong: `bréite = 3`, `mode = 'same'`. Right: `width = 3`, `mode = "same"`.
     """
     text = span.text
-    what = "names are ASCII letters, digits and `_`" if text[:1].isalpha() else None
+    what = "names are ASCII letters, digits and `_`" if any(map(str.isalpha, text)) else None
     return _error(
         "S101", f"`{text[:20]}` means nothing here", span, hint=_HABITS.get(text, _HABITS.get(text[:1], what))
     )

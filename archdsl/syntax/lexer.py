@@ -119,9 +119,13 @@ def _scan(source: Source, bag: Diagnostics, found: Tokens) -> Iterator[Token]:
         elif kind == "NAME":
             kind = fixed.get(value, "NAME")
         count += 1
-        if _over_limit(source, kind, span_start, end, count, bag):
+        if count > TOKENS.value:
+            bag.add(errors.over_limit(TOKENS, Span(source, span_start, end)))
             found.broken = True
             return
+        if _over_limit(source, kind, span_start, end, bag):
+            found.broken = True
+            kind = BROKEN
         yield Token(kind or "", value, span_start, end_pos=end)
 
 
@@ -130,11 +134,10 @@ def _comment(source: Source, text: str, start: int, end: int) -> Comment:
     return Comment(text, not before.strip(), Span(source, start, end))
 
 
-def _over_limit(source: Source, kind: str | None, start: int, end: int, count: int, bag: Diagnostics) -> bool:
+def _over_limit(source: Source, kind: str | None, start: int, end: int, bag: Diagnostics) -> bool:
+    """Whether a name or number is too long to be meant (reported); the rest of the text is read all the same."""
     span = Span(source, start, end)
-    if count > TOKENS.value:
-        bag.add(errors.over_limit(TOKENS, span))
-    elif kind == "NAME" and end - start > NAME.value:
+    if kind == "NAME" and end - start > NAME.value:
         bag.add(errors.over_limit(NAME, span))
     elif (
         kind == "NUMBER"
@@ -158,8 +161,10 @@ def _report_unknown(source: Source, at: int, bag: Diagnostics) -> int:
         bag.add(errors.open_text(Span(source, at, end)))
         return end
     hit = _STRAY.match(source.text, at)
-    end = hit.end() if hit else at + 1
-    bag.add(errors.unknown_character(Span(source, at, end)))
+    start, end = at, hit.end() if hit else at + 1
+    while source.text[at].isalpha() and start and (source.text[start - 1].isalnum() or source.text[start - 1] == "_"):
+        start -= 1  # the name that it is a part of
+    bag.add(errors.unknown_character(Span(source, start, end)))
     return end
 
 

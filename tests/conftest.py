@@ -1,0 +1,21 @@
+"""What all tests share: `--update` writes the expected parts of golden cases again."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from casefiles import may_update
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update", action="store_true", help="write the expected parts of golden cases again")
+
+
+@pytest.fixture(scope="session")
+def update(request: pytest.FixtureRequest) -> bool:
+    """Whether expected parts are written instead of compared. Never in CI: what nobody has read proves nothing."""
+    wanted = bool(request.config.getoption("--update"))
+    if wanted and not may_update(os.environ):
+        pytest.fail("--update is for people who read the difference; CI is set")
+    return wanted

@@ -48,7 +48,7 @@ PORTED: dict[str, dict[str, object]] = {
     "wrn16_4_c10": {},
     "densenet_BC_L100_k12_c10": {},
     "pyramidnet110_a48_c10": {},
-    "fractalnet_c3_b5_generator_c10": {},
+    "fractalnet_c3_b5_generator_c10": {"pool_first": False},
 }
 
 

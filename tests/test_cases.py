@@ -1,15 +1,16 @@
 """Golden cases: one Markdown file shows a text and what archdsl has to say on it.
 
 A case has prose and fenced sections. `arch` is the input; `arch file=NAME` is another file beside it, `arch
-param.NAME=VALUE` gives a parameter as the command line would, `arch escaped` holds `\\u{...}` for characters that cannot
-be seen, `arch encoding=NAME` is written in another encoding. The others are the output, and `pytest --update` writes
-them again: `diagnostics`, `graph`, `torch`, `summary`.
+param.NAME=VALUE` gives a parameter as the command line would, `arch escaped` holds `\\u{...}` for characters that
+cannot be seen, `arch encoding=NAME` is written in another encoding. The others are the output, and `pytest --update`
+writes them again: `diagnostics`, `graph`, `torch`, `summary`.
 """
 
 from __future__ import annotations
 
 import inspect
 import re
+import types
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -135,3 +136,25 @@ def test_a_mistake_is_found_once(name: str) -> None:
     case = (FOLDER / f"{name}.md").read_text("utf-8")
     body = next(s.body for s in sections(case) if s.name == "diagnostics")
     assert len(re.findall(r"^error\[", body, re.MULTILINE)) == 1 or "several mistakes" in case
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name.startswith("showcase/")])
+def test_a_showcase_runs(name: str, tmp_path: Path) -> None:
+    """Networks newer than the language, without Python: the module runs, forward and backward, and counts right."""
+    import torch
+
+    checked = _check(sections((FOLDER / f"{name}.md").read_text("utf-8")), tmp_path)
+    assert not checked.diagnostics.has_errors
+    network = checked.networks[0]
+    module = types.ModuleType("generated")
+    exec(pipeline.emit(checked, network), module.__dict__)
+    model = getattr(module, network.graph.name)()
+    assert sum(p.numel() for p in model.parameters()) == network.cost.params.total
+    torch.manual_seed(0)
+    results = model(*(torch.randn(2, *wire.values) for wire in network.graph.inputs))
+    results = results if isinstance(results, tuple) else (results,)
+    wanted = [wire.values for wire in network.graph.outputs]
+    wanted += [auxiliary.wire.values for auxiliary in network.graph.auxiliaries]
+    assert [tuple(result.shape[1:]) for result in results] == wanted
+    torch.stack([result.square().mean() for result in results]).sum().backward()
+    assert all(p.grad is not None for p in model.parameters())

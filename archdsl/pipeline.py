@@ -11,12 +11,13 @@ from archdsl import deep
 from archdsl.analyses.cost import Cost, cost
 from archdsl.diagnostic import Diagnostics
 from archdsl.elaborate.claims import check_claims
+from archdsl.elaborate.errors import unknown_choice
 from archdsl.elaborate.load import Loader, Module, Reader, beside
 from archdsl.elaborate.networks import Built, Networks, given_values, types_of
 from archdsl.elaborate.recipes import CheckedRecipe, check_recipe
 from archdsl.elaborate.resolve import resolve
 from archdsl.ir.graph import Graph
-from archdsl.source import Source
+from archdsl.source import Source, Span
 from archdsl.syntax import ast
 
 
@@ -110,7 +111,7 @@ def _check(source: Source, request: Request, reader: Reader | None) -> Checked:
         return Checked(source, None, (), (), bag)
     resolve(module, bag)
     networks = Networks(module, bag)
-    built = _requested(networks, request, module, bag)
+    built = _requested(networks, request, bag)
     checked = tuple(_with_cost(one, networks) for one in built)
     recipes = tuple(_recipes(module, networks, request))
     result = Checked(source, module.file, checked, recipes, bag)
@@ -137,27 +138,56 @@ def _with_cost(built: Built, networks: Networks) -> CheckedNetwork:
     return CheckedNetwork(built.network.name.text, variant, built.parameters, built.graph, counts)
 
 
-def _requested(networks: Networks, request: Request, module: Module, bag: Diagnostics) -> list[Built]:
+def _requested(networks: Networks, request: Request, bag: Diagnostics) -> list[Built]:
     """The networks that are asked for, those with default parameters first."""
     declared = [n for n in networks.declared() if request.network in (None, n.name.text)]
+    rows = [row for row in networks.variants() if request.variant in (None, row.name.text)]
+    if request.parameters:
+        return _with_parameters(networks, request, declared, rows, bag)
     if request.variant is not None:
-        rows = [row for row in networks.variants() if row.name.text == request.variant]
-        return [built for row in rows if (built := networks.of_variant(row)) is not None]
-    if request.parameters and declared:
-        from archdsl.config import parameters
-
-        known = parameters(request.parameters, types_of(declared[0]), bag)
-        built = networks.build(declared[0], given_values(known))
-        return [built] if built is not None else []
-    plain = [built for network in declared if (built := networks.build(network, {})) is not None]
+        declared = []
     if request.network is not None:
-        return plain
-    return plain + [built for row in networks.variants() if (built := networks.of_variant(row)) is not None]
+        rows = []
+    if not declared and not rows:
+        _report_absent(networks, request, bag)
+    if request == Request():
+        networks.report_never_built()
+    plain = [built for network in declared if (built := networks.build(network, {})) is not None]
+    return plain + [built for row in rows if (built := networks.of_variant(row)) is not None]
+
+
+def _with_parameters(
+    networks: Networks, request: Request, declared: list[ast.Block], rows: list[ast.Variant], bag: Diagnostics
+) -> list[Built]:
+    """One network with parameters from outside: on top of a variant's where one is asked for, or is all there is."""
+    from archdsl.config import parameters
+
+    if request.variant is not None or not declared:
+        row = rows[0] if rows else None
+        base = networks.called(row) if row is not None else None
+    else:
+        row, base = None, (declared[0], networks.module, {})
+    if base is None:
+        _report_absent(networks, request, bag)
+        return []
+    network, home, bound = base
+    known = parameters(request.parameters, types_of(network), bag)
+    built = networks.build(network, bound | given_values(known), row, home, changed=True)
+    return [built] if built is not None else []
+
+
+def _report_absent(networks: Networks, request: Request, bag: Diagnostics) -> None:
+    """Say that the file does not have what is asked for; a file of blocks alone is fine where nothing is asked."""
+    place = Span(networks.module.source, 0, 0)
+    if request.variant is not None:
+        bag.add(unknown_choice(place, "variant", request.variant, [row.name.text for row in networks.variants()]))
+    elif request.network is not None:
+        bag.add(unknown_choice(place, "network", request.network, [n.name.text for n in networks.declared()]))
+    elif request.parameters:
+        bag.add(unknown_choice(place, "parameter", next(iter(request.parameters)), ()))
 
 
 def _lint(checked: Checked, module: Module, bag: Diagnostics) -> None:
-    try:
-        from archdsl.lints import lint
-    except ImportError:
-        return
+    from archdsl.lints import lint
+
     lint(checked, module, bag)

@@ -35,7 +35,7 @@ QUOTED = ("error", "top1", "top5", "accuracy", "time", "epochs", "memory", "loss
 def check_claims(built: Built, cost: Cost, module: Module, session: Session) -> None:
     """Report the claims that do not hold: a variant's own, or the network's where it has its default parameters."""
     frame = Frame(session, module, Assembly())
-    if built.variant is not None:
+    if built.variant is not None and built.as_claimed:
         _check(built.variant.claims, cost, frame, quoted=True)
     if built.plain:
         for statement in _claims(built.network.body):

@@ -140,6 +140,18 @@ def unknown_choice(span: Span, kind: str, name: str, known: Iterable[str]) -> Di
     return _error("N209", f"there is no {kind} `{name}` here", span, listed, _meant(name, names))
 
 
+@code("N210", "never-built")
+def never_built(span: Span, name: str, absent: tuple[str, ...]) -> Diagnostic:
+    """A network has parameters without a value, and no variant gives them: nothing of it can be checked.
+
+    Wrong: `network N(depth) { ... }` alone. Right: `depth = 20`, or a row of `variants` that calls `N(20)`.
+    """
+    names = " and ".join(f"`{part}`" for part in absent)
+    hint = "give a default, a row of `variants`, or `-p` on the command line"
+    title = f"`{name}` is never checked: nothing gives {names}"
+    return Diagnostic("N210", Severity.WARNING, title, Label(span), hint=hint)
+
+
 # ---- expressions ------------------------------------------------------------------------------------------------
 
 

@@ -21,13 +21,17 @@ from archdsl.syntax import ast
 
 @dataclass(frozen=True)
 class Built:
-    """A network for one set of parameters. `plain`: these are its defaults, so its own claims are about it."""
+    """A network for one set of parameters.
+
+    plain: these are its defaults, so its own claims are about it; as_claimed: these are the variant's, so are the row's.
+    """
 
     network: ast.Block
     variant: ast.Variant | None
     parameters: dict[str, object]
     graph: Graph
     plain: bool
+    as_claimed: bool
 
 
 @dataclass
@@ -57,10 +61,11 @@ class Networks:
         given: Mapping[str, Value],
         variant: ast.Variant | None = None,
         home: Module | None = None,
+        changed: bool = False,
     ) -> Built | None:
         """The network for these arguments; None where it cannot be (reported), or where a parameter is open.
 
-        home: the module that declares it, where that is not this one.
+        home: the module that declares it, where that is not this one; changed: the variant's arguments are not all there is.
         """
         frame = Frame(self.session, home or self.module, Assembly())
         self.session.steps = 0
@@ -77,10 +82,15 @@ class Networks:
         graph.doc = graph.doc or _doc(home or self.module)
         names = [param.name.text for param in network.params]
         parameters = {name: _plain(frame.names[name].value) for name in names}
-        return Built(network, variant, parameters, graph, not given)
+        return Built(network, variant, parameters, graph, not given, variant is not None and not changed)
 
     def of_variant(self, row: ast.Variant) -> Built | None:
         """The network of one variant."""
+        found = self.called(row)
+        return None if found is None else self.build(found[0], found[2], row, found[1])
+
+    def called(self, row: ast.Variant) -> tuple[ast.Block, Module, dict[str, Value]] | None:
+        """The network that a variant calls, the module it is from, and the arguments it is given."""
         call = row.call if isinstance(row.call, ast.Apply) else ast.Apply(row.call, (), row.call.span)
         found = self._network_named(call.callee)
         if found is None:
@@ -96,7 +106,15 @@ class Networks:
         if absent:
             self.bag.add(errors.missing_argument(call.span, network.name.text, absent, network.name.span))
             return None
-        return self.build(network, bound, row, home)
+        return network, home, bound
+
+    def report_never_built(self) -> None:
+        """Say which networks have open parameters that no variant of the file gives."""
+        called = {row.call.callee.span.text if isinstance(row.call, ast.Apply) else "" for row in self.variants()}
+        for network in self.declared():
+            absent = tuple(param.name.text for param in network.params if param.default is None)
+            if absent and network.name.text not in called:
+                self.bag.add(errors.never_built(network.name.span, network.name.text, absent))
 
     def _network_named(self, callee: ast.Expr) -> tuple[ast.Block, Module] | None:
         """The network that a variant calls, of this file or imported."""

@@ -5,10 +5,10 @@ A text over a limit is refused with the limit's name and its place. No number is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from archdsl.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Limit:
     """One bound: at most `value` of `unit`."""
 

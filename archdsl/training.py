@@ -43,9 +43,9 @@ def chosen_recipe(checked: Checked, name: str | None, changes: Sequence[str]) ->
 
 
 def job(path: str, checked: Checked, network: CheckedNetwork, module: str, recipe: Recipe) -> Job:
-    """What the trainer needs to know of a compiled network."""
+    """What the trainer needs to know of a compiled network. A run is called as its file is."""
     return Job(
-        name=network.variant or (network.name if path == STDIN else Path(path).stem),
+        name=network.name if path == STDIN else Path(path).stem,
         spec=checked.source.text,
         module=module,
         network=network.name,

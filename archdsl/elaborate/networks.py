@@ -23,7 +23,7 @@ from archdsl.syntax import ast
 class Built:
     """A network for one set of parameters.
 
-    plain: these are its defaults, so its own claims are about it; as_claimed: these are the variant's, so are the row's.
+    plain: these are its defaults, so its own claims are about it; as_claimed: the same of the variant and its row.
     """
 
     network: ast.Block
@@ -65,7 +65,7 @@ class Networks:
     ) -> Built | None:
         """The network for these arguments; None where it cannot be (reported), or where a parameter is open.
 
-        home: the module that declares it, where that is not this one; changed: the variant's arguments are not all there is.
+        home: the module that declares it, if not this one; changed: the variant's arguments are not all there is.
         """
         frame = Frame(self.session, home or self.module, Assembly())
         self.session.steps = 0

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from archdsl import deep
 from archdsl.analyses.cost import Cost, cost
 from archdsl.diagnostic import Diagnostics
-from archdsl.elaborate.claims import check_claims
+from archdsl.elaborate.claims import Quoted, check_claims, quoted
 from archdsl.elaborate.errors import unknown_choice
 from archdsl.elaborate.load import Loader, Module, Reader, beside
 from archdsl.elaborate.networks import Built, Networks, given_values, types_of
@@ -36,13 +36,14 @@ class Request:
 
 @dataclass(frozen=True)
 class CheckedNetwork:
-    """One network with one set of parameters: its graph and its counts."""
+    """One network with one set of parameters: its graph, its counts, and what the file claims of it."""
 
     name: str
     variant: str | None
     parameters: dict[str, object]
     graph: Graph
     cost: Cost
+    claims: tuple[Quoted, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,8 @@ def _with_cost(built: Built, networks: Networks) -> CheckedNetwork:
     if not networks.session.damaged:
         check_claims(built, counts, networks.module, networks.session)
     variant = built.variant.name.text if built.variant is not None else None
-    return CheckedNetwork(built.network.name.text, variant, built.parameters, built.graph, counts)
+    claims = quoted(built, networks.module, networks.session)
+    return CheckedNetwork(built.network.name.text, variant, built.parameters, built.graph, counts, claims)
 
 
 def _requested(networks: Networks, request: Request, bag: Diagnostics) -> list[Built]:

@@ -10,7 +10,8 @@ from archdsl.elaborate import errors
 from archdsl.elaborate.evaluate import evaluate
 from archdsl.elaborate.frame import Assembly, Frame, Session
 from archdsl.elaborate.values import UNKNOWN, shown
-from archdsl.scalar import Scalar
+from archdsl.record import record
+from archdsl.scalar import Number, Scalar
 from archdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -30,6 +31,32 @@ METRICS: dict[str, tuple[str, _Metric]] = {
 }
 # What only an experiment tells: quoted, never computed. Allowed in `variants` and `reported`.
 QUOTED = ("error", "top1", "top5", "accuracy", "time", "epochs", "memory", "loss")
+
+
+@record
+class Quoted:
+    """A claim as the file states it: `error(cifar10) = 4.00%` has a metric, a subject, an operator, a value, a text."""
+
+    metric: str
+    subject: str
+    operator: str
+    value: Number
+    text: str
+
+
+def quoted(built: Built, module: Module, session: Session) -> tuple[Quoted, ...]:
+    """All claims about a network as it is built: of its variant's row, or its own where it has its defaults."""
+    claims = built.variant.claims if built.variant is not None and built.as_claimed else ()
+    if built.plain:
+        claims += tuple(claim for statement in _claims(built.network.body) for claim in statement.claims)
+    frame = Frame(session, module, Assembly())
+    values = [(claim, evaluate(claim.value, frame)) for claim in claims]
+    return tuple(_quoted(claim, value) for claim, value in values if isinstance(value, Scalar))
+
+
+def _quoted(claim: ast.Claim, value: Scalar) -> Quoted:
+    subject = claim.subject.text if claim.subject is not None else ""
+    return Quoted(claim.metric.text, subject, claim.operator.text, value.value, claim.value.span.text)
 
 
 def check_claims(built: Built, cost: Cost, module: Module, session: Session) -> None:

@@ -150,6 +150,17 @@ def train(
 
 
 @app.command()
+def report(
+    path: Paths,
+    format: Annotated[  # noqa: A002
+        str, typer.Option("--format", metavar="text|markdown|csv|latex|json", help="How the table is written.")
+    ] = "text",
+) -> None:
+    """Print the networks of all files as one table: exact counts beside what the papers print."""
+    guarded(lambda: commands.report(path, format))
+
+
+@app.command()
 def explain(
     name: Annotated[str, typer.Argument(metavar="CODE", help="A code such as T203, its slug, or a primitive.")],
 ) -> None:

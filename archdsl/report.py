@@ -113,14 +113,12 @@ def as_text(rows: Sequence[Entry]) -> str:
     """Aligned columns for a terminal."""
     lines = _lines(rows)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    texts = [
-        "  ".join(_aligned(cell, w, i) for i, (cell, w) in enumerate(zip(line, widths, strict=True))) for line in lines
-    ]
-    return "\n".join(text.rstrip() for text in texts) + f"\n\n{_note()}\n"
+    return "\n".join(_aligned(line, widths) for line in lines) + f"\n\n{_note()}\n"
 
 
-def _aligned(cell: str, width: int, column: int) -> str:
-    return cell.rjust(width) if column else cell.ljust(width)
+def _aligned(line: list[str], widths: list[int]) -> str:
+    cells = [cell.rjust(width) for cell, width in zip(line, widths, strict=True)]
+    return "  ".join([line[0].ljust(widths[0]), *cells[1:]]).rstrip()
 
 
 def _note() -> str:

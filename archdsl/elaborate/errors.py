@@ -388,6 +388,20 @@ def missing_shape(span: Span, name: str) -> Diagnostic:
     return _error("E322", f"the input `{name}` needs a shape", span, hint=f"write `{name}: [3, 32, 32]`")
 
 
+@code("E323", "extern-path")
+def extern_path(span: Span) -> Diagnostic:
+    """An extern does not name a Python class.
+
+    The text names a module and a class in it, with a colon between: what `from module import Class` would import.
+
+    Wrong: `= "layers.Deformable"`. Right: `= "layers:Deformable"`.
+    """
+    module, _, name = span.text.strip('"').rpartition(".")
+    likely = module.replace(".", "").isidentifier() and name.isidentifier()
+    hint = f'write `"{module}:{name}"`' if likely and ":" not in module else None
+    return _error("E323", "an extern names a class as `module:Class`", span, hint=hint)
+
+
 # ---- tensors ----------------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@ never applied. Unknown names are said here, and only here."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from archdsl.source import Span
 from archdsl.syntax import ast
 
 Scope = dict[str, Span]
+_CLASS = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*:[A-Za-z_]\w*", re.ASCII)  # what an extern's text looks like
 
 
 def resolve(module: Module, bag: Diagnostics) -> None:
@@ -41,6 +43,8 @@ class _Resolver:
         elif isinstance(declaration, ast.Constant):
             self.expression(declaration.value, {})
         elif isinstance(declaration, ast.ExternDecl):
+            if not _CLASS.fullmatch(declaration.path.value):
+                self.bag.add(errors.extern_path(declaration.path.span))
             scope = self.parameters(declaration.params, {})
             scope = self.contract(declaration.contract, scope)
             self.expression(declaration.count, scope)

@@ -72,7 +72,7 @@ class Step:
 
 
 # A tensor's origin inside one graph: an input of the graph, or output `k` of something in it.
-_Origin = Union[int, tuple["Step", int], tuple["_Applied", int]]  # noqa: UP007  forward references
+_Origin = Union[int, tuple["Step", int], tuple["_Applied", int]]
 _Origins = list[_Origin]
 
 

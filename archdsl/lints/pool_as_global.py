@@ -32,7 +32,7 @@ def check(context: Context) -> Iterator[Finding]:
             high, wide = step.inputs[0][1:]
             kernel = step.attrs.get("kernel")
             if min(high, wide) > _SMALL and kernel in (high, (high, wide)) and high == wide:
-                title = f"a {high}×{wide} window on a {high}×{wide} map"
+                title = f"the {high}×{wide} window is as large as its map"
                 yield Finding(step.span, title, hint=f"`{_POOLS[step.name]}` says so, for any size")
 
 

@@ -46,9 +46,10 @@ def _compared(widths: list[int], exact: list[Fraction], span: Span) -> Iterator[
     right = [floor(d + _HALF) for d in exact]
     if widths == right:
         return
-    wrong = sum(a != b for a, b in zip(widths, right, strict=True))
-    title = f"{wrong} of {len(widths)} widths are not w + α·j/N rounded half up"
-    yield Finding(span, title, f"the last is {widths[-1]}, should be {right[-1]}", hint=_reason(widths, exact))
+    wrong = [j for j, (a, b) in enumerate(zip(widths, right, strict=True)) if a != b]
+    title = f"{len(wrong)} of {len(widths)} widths are not w + α·j/N rounded half up"
+    j = wrong[-1]
+    yield Finding(span, title, f"unit {j + 1} has {widths[j]}, should have {right[j]}", hint=_reason(widths, exact))
 
 
 def _reason(widths: list[int], exact: list[Fraction]) -> str:

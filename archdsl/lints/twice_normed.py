@@ -4,12 +4,12 @@ It is what becomes of a stem written as conv-bn-relu in front of pre-activation 
 norm themselves. The papers' stems are a bare convolution there (DenseNet: 48 parameters fewer for a stem of 24
 channels) or a convolution and a norm without ReLU (PyramidNet, Shake-Shake).
 
-Wrong:
+Noted:
 
     conv1 = image -> conv(24, 3) -> bn -> relu
     x     = conv1 -> dense_layer(12)
 
-Right:
+Otherwise:
 
     conv1 = image -> conv(24, 3)
     x     = conv1 -> dense_layer(12)

@@ -26,7 +26,7 @@ ROWS = (
     ("lints", "emit", "render", "schema", "schema_read", "schema_write", "summary", "inputs", "ice", "show"),
     ("config",),
     ("pipeline",),
-    ("spec", "verify", "console", "explain"),
+    ("spec", "verify", "console", "explain", "report"),
     ("__init__",),
     ("train",),
     ("training",),

@@ -11,6 +11,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from archdsl.recipe.records import CHOICES, LISTS, Recipe, Record
+from archdsl.suggest import nearest
 
 LARGEST = 2**53  # beyond it a float no longer counts in ones
 LONGEST_LIST = 1000
@@ -250,10 +251,8 @@ def _one_of(names: Mapping[str, object]) -> str:
 
 
 def _did_you_mean(name: str, known: Mapping[str, object] | list[str]) -> str | None:
-    import difflib  # only where something is wrong
-
-    near = difflib.get_close_matches(name[:40].lower(), list(known), n=1, cutoff=0.6)
-    return f"did you mean `{near[0]}`?" if near else None
+    near = nearest(name[:40], known)
+    return f"did you mean `{near}`?" if near else None
 
 
 def _unquoted(value: object) -> str | None:

@@ -47,13 +47,15 @@ class Progress:
     seen: int = 0
     step: int = 0
     warm_end: int | None = None
-    best_error: float | None = None
-    best_step: int | None = None
-    stale_epochs: int = 0
     average_updates: int = 0
     seconds: float = 0.0
     """Of the epoch under way, over all interruptions."""
     rows: list[Row] = field(default_factory=list[Row])
+
+    @property
+    def best(self) -> Row | None:
+        """The first row of the lowest error: validation's, where the recipe holds images back for it."""
+        return min(self.rows, key=lambda row: row.judged_by, default=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +115,8 @@ class Trainer:
 
     def _over(self) -> bool:
         patience = self.recipe.early_stop
-        stale = patience is not None and self.progress.stale_epochs >= patience
+        best = self.progress.best
+        stale = patience is not None and best is not None and self.progress.epoch - best.epoch >= patience
         return stale or (self.progress.step >= self.clock.total and self.progress.seen == 0)
 
     def _epoch(self) -> None:
@@ -168,17 +171,9 @@ class Trainer:
         p.rows.append(row)
         p.epoch, p.seen, p.seconds = p.epoch + 1, 0, 0.0
         self.sums.zero_()
-        self._remember_best(test.error if validation is None else validation.error)
         self.reporter.row(row)
         folder.write_metrics(self.plan.out, p.rows)
         self._save()
-
-    def _remember_best(self, error: float) -> None:
-        p = self.progress
-        if p.best_error is None or error < p.best_error:
-            p.best_error, p.best_step, p.stale_epochs = error, p.step, 0
-        else:
-            p.stale_epochs += 1
 
     # --- one step
 
@@ -312,7 +307,8 @@ class Trainer:
         """A full disk costs this save only, until it has happened three times in a row or the save is the last."""
         try:
             checkpoint.save(self.plan.out, self.snapshot())
-            checkpoint.prune(self.plan.out, self.plan.keep, self.progress.best_step)
+            best = self.progress.best
+            checkpoint.prune(self.plan.out, self.plan.keep, best.step if best else None)
             self.failed_saves = 0
         except (FileTrouble, checkpoint.Damaged) as trouble:
             self.failed_saves += 1

@@ -26,6 +26,11 @@ class Row:
     test_error: float
     seconds: float
 
+    @property
+    def judged_by(self) -> float:
+        """The error by which the best epoch is chosen."""
+        return self.test_error if self.validation_error is None else self.validation_error
+
     def __str__(self) -> str:
         validation = "" if self.validation_error is None else f"  validation {self.validation_error:6.2%}"
         return (

@@ -1,0 +1,290 @@
+"""Whatever ends a run, resuming it ends in the same bits."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from harness import RECIPE, config, digest, few, go, job
+from networks import AUXILIARY
+
+from archdsl.fsio import FileTrouble, lock
+from archdsl.recipe import Recipe
+from archdsl.recipe.records import AdamW, CrossEntropy, MeanOf, Rule, Sgd, Warmup
+from archdsl.train import checkpoint, loop, run
+
+STEPS = 21  # 7 a epoch, 3 epochs
+
+
+@pytest.fixture(autouse=True)
+def _few(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(run, "load", few)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The digest of the run that nobody disturbs."""
+    out = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "load", few)
+        assert go(out, job())[0] == 0
+    return digest(out)
+
+
+def signal_after(monkeypatch: pytest.MonkeyPatch, step: int, number: int = signal.SIGTERM):
+    """Send a signal to ourselves when the step is done."""
+    original = loop.Trainer._between_steps
+
+    def between(self: loop.Trainer, steps: int):
+        if self.progress.step == step:
+            os.kill(os.getpid(), number)
+        original(self, steps)
+
+    monkeypatch.setattr(loop.Trainer, "_between_steps", between)
+
+
+def test_the_same_seed_gives_the_same_bits(tmp_path: Path, whole: str):
+    assert go(tmp_path, job())[0] == 0
+    assert digest(tmp_path) == whole
+    assert go(tmp_path / "b", job(RECIPE.model_copy(update={"seed": 1})))[0] == 0
+    assert digest(tmp_path / "b") != whole
+
+
+@pytest.mark.parametrize("step", [1, 3, 7, 8, 14, 20, 21])
+def test_stopped_after_any_step_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: str, step: int):
+    number = [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1][step % 3]
+    with monkeypatch.context() as patch:
+        signal_after(patch, step, number)
+        code, text = go(tmp_path, job())
+    assert code == 75
+    assert f"stopped by {number.name} after step {step}" in text
+    assert go(tmp_path, job(), resume=True)[0] == 0
+    assert digest(tmp_path) == whole
+
+
+def test_stopped_while_judging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: str):
+    original = loop.judge
+
+    def judge(*arguments: object):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return original(*arguments)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "judge", judge)
+        assert go(tmp_path, job())[0] == 75
+    assert go(tmp_path, job(), resume=True)[0] == 0
+    assert digest(tmp_path) == whole
+
+
+RECIPES = {
+    "adamw": Recipe(optimizer=AdamW(), epochs=2, batch=32, clip=1.0),
+    "limits": Recipe(
+        optimizer=Sgd(momentum=0.5, momentum_to=0.9, momentum_epochs=2.0),
+        rules=(Rule(on="conv", max_norm=1.0), Rule(on="bias", lr=2.0, decay=0.0, clamp=(-0.1, 0.1))),
+        epochs=2,
+        batch=32,
+    ),
+    "warm-up": Recipe(warmup=Warmup(until_error=0.9), epochs=10, batch=32),
+    "passes": Recipe(evaluate=MeanOf(passes=3), loss=CrossEntropy(label_smoothing=0.1), epochs=2, batch=32),
+    "iterations": Recipe(iterations=11, batch=32, validation=50, early_stop=5),
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_kind_of_state_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str):
+    work = job(RECIPES[name])
+    assert go(tmp_path / "whole", work)[0] == 0
+    with monkeypatch.context() as patch:
+        signal_after(patch, 5)
+        assert go(tmp_path / "parts", work)[0] == 75
+    with monkeypatch.context() as patch:
+        signal_after(patch, 9)
+        assert go(tmp_path / "parts", work, resume=True)[0] == 75
+    assert go(tmp_path / "parts", work, resume=True)[0] == 0
+    assert digest(tmp_path / "parts") == digest(tmp_path / "whole")
+
+
+def test_bf16_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    assert go(tmp_path / "whole", job(), precision="bf16")[0] == 0
+    with monkeypatch.context() as patch:
+        signal_after(patch, 5)
+        assert go(tmp_path / "parts", job(), precision="bf16")[0] == 75
+    assert go(tmp_path / "parts", job(), precision="bf16", resume=True)[0] == 0
+    assert digest(tmp_path / "parts") == digest(tmp_path / "whole")
+
+
+KEYS = [
+    *[("weights", name) for name in ("conv.weight", "norm.running_mean", "norm.num_batches_tracked")],
+    *[("training", name) for name in ("optimizer/conv.weight/momentum_buffer", "average/conv.weight", "chance/cpu")],
+    *[("training", name) for name in ("sums",)],
+    *[("progress", name) for name in ("epoch", "seen", "step", "average_updates", "rows")],
+]
+
+
+@pytest.mark.parametrize(("part", "name"), KEYS, ids=lambda v: str(v))
+def test_leaving_out_any_part_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: str, part: str, name: str
+):
+    """Negative controls: a resume that loses a part does not end in the same bits, or is refused."""
+    with monkeypatch.context() as patch:
+        signal_after(patch, 10)
+        go(tmp_path, job())
+    original = loop.Trainer.restore
+
+    def restore(self: loop.Trainer, saved: checkpoint.Checkpoint):
+        if part == "progress":
+            fresh = loop.Progress()
+            saved.state["progress"][name] = getattr(fresh, name)
+        else:
+            tensor = getattr(saved, part)[name]
+            tensor.copy_(torch.zeros_like(tensor) if name != "chance/cpu" else torch.get_rng_state())
+        original(self, saved)
+
+    monkeypatch.setattr(loop.Trainer, "restore", restore)
+    code, _ = go(tmp_path, job(), resume=True)
+    assert code != 0 or digest(tmp_path) != whole
+
+
+def test_another_network_recipe_or_data_is_refused(tmp_path: Path):
+    assert go(tmp_path, job())[0] == 0
+    code, text = go(tmp_path, job(RECIPE.model_copy(update={"batch": 16})), resume=True)
+    assert code == 3
+    assert "holds a run of another network, recipe or data set" in text
+
+
+def test_another_thread_count_is_said_aloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with monkeypatch.context() as patch:
+        signal_after(patch, 5)
+        go(tmp_path, job())
+    try:
+        code, text = go(tmp_path, job(), resume=True, threads=2)
+    finally:
+        torch.set_num_threads(1)
+    assert code == 0
+    assert "not bit for bit: threads was 1, is 2" in text
+
+
+def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path):
+    assert go(tmp_path, job())[0] == 0
+    code, text = go(tmp_path, job())
+    assert code == 3
+    assert "add --resume to go on with it" in text
+    assert go(tmp_path, job(), resume=True)[0] == 0
+
+
+def test_two_runs_cannot_share_a_folder(tmp_path: Path):
+    held = "import sys, time, pathlib; from archdsl.fsio import lock\nwith lock(pathlib.Path(sys.argv[1])):\n"
+    held += "    print('held', flush=True); time.sleep(60)"
+    other = subprocess.Popen([sys.executable, "-c", held, str(tmp_path / "run.lock")], stdout=subprocess.PIPE)
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        code, text = go(tmp_path, job())
+        assert code == 3
+        assert f"process {other.pid} is using it" in text
+    finally:
+        other.kill()
+        other.communicate()
+    with lock(tmp_path / "run.lock"):
+        pass
+    assert go(tmp_path, job())[0] == 0
+
+
+def test_damage_falls_back_to_the_checkpoint_before(tmp_path: Path, whole: str):
+    assert go(tmp_path, job())[0] == 0
+    last = checkpoint.directory(tmp_path, STEPS) / checkpoint.WEIGHTS
+    data = bytearray(last.read_bytes())
+    data[-3] ^= 1
+    last.write_bytes(data)
+    code, text = go(tmp_path, job(), resume=True)
+    assert code == 0
+    assert f"not used: step-{STEPS:08}/model.safetensors: expected" in text
+    assert "going on after step 14" in text
+    assert digest(tmp_path) == whole
+
+
+def test_only_damaged_checkpoints_end_the_run(tmp_path: Path):
+    assert go(tmp_path, job())[0] == 0
+    for place in checkpoint.finished(tmp_path):
+        (place / checkpoint.STATE).write_bytes(b"{}")
+    code, text = go(tmp_path, job(), resume=True)
+    assert code == 3
+    assert "no checkpoint is whole" in text
+
+
+def full_disk(monkeypatch: pytest.MonkeyPatch, fails: range):
+    """The writes of the saves numbered in `fails` find no room."""
+    original, count = checkpoint.write_atomic, iter(range(10**6))
+
+    def write(path: Path, data: bytes):
+        if path.name == checkpoint.WEIGHTS and next(count) in fails:
+            raise FileTrouble(path, "write", "no space left on device")
+        original(path, data)
+
+    monkeypatch.setattr(checkpoint, "write_atomic", write)
+
+
+def test_a_full_disk_costs_one_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: str):
+    full_disk(monkeypatch, range(1, 2))
+    code, text = go(tmp_path, job())
+    assert code == 0
+    assert "not saved: cannot write" in text
+    assert digest(tmp_path) == whole
+
+
+def test_a_disk_that_stays_full_ends_the_run_with_the_old_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    full_disk(monkeypatch, range(1, 100))
+    code, text = go(tmp_path, job(RECIPE.model_copy(update={"epochs": 6})))
+    assert code == 3
+    assert text.count("not saved") == 2
+    assert "the newest checkpoint is that of step 7" in text
+    assert checkpoint.load(checkpoint.directory(tmp_path, 7)).step == 7
+
+
+def test_kill_nine(tmp_path: Path):
+    """A few kills here; `make prove` does a thousand."""
+    kills(tmp_path, 12)
+
+
+@pytest.mark.prove
+def test_kill_nine_a_thousand_times(tmp_path: Path):
+    kills(tmp_path, 1000)
+
+
+def kills(folder: Path, count: int):
+    script = Path(__file__).with_name("killing.py")
+    done = subprocess.run(
+        [sys.executable, script, str(folder), str(count)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(done.stdout)
+    assert report["kills"] >= count
+    assert report["different"] == 0
+    assert report["unreadable"] == 0
+    assert report["exact"] == report["chains"] > 0
+
+
+def test_auxiliary_outputs_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    work = job(Recipe(epochs=2, batch=32), AUXILIARY, "Deep", auxiliary_weights=(0.3,))
+    assert go(tmp_path / "whole", work)[0] == 0
+    with monkeypatch.context() as patch:
+        signal_after(patch, 5)
+        assert go(tmp_path / "parts", work)[0] == 75
+    assert go(tmp_path / "parts", work, resume=True)[0] == 0
+    assert digest(tmp_path / "parts") == digest(tmp_path / "whole")
+
+
+def test_saving_between_epochs(tmp_path: Path, whole: str):
+    assert go(tmp_path, job(), save_steps=2, keep=3)[0] == 0
+    assert digest(tmp_path) == whole
+    places = sorted(p.name for p in checkpoint.finished(tmp_path))
+    assert len(places) in (3, 4)  # the best is kept as well
+    assert config(tmp_path).keep == 2

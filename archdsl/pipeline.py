@@ -107,10 +107,12 @@ def module_name(source: Source) -> str:
 
 def _check(source: Source, request: Request, reader: Reader | None) -> Checked:
     bag = Diagnostics()
-    module = Loader(bag, reader).load(source)
+    loader = Loader(bag, reader)
+    module = loader.load(source)
     if module is None:
         return Checked(source, None, (), (), bag)
-    resolve(module, bag)
+    for one in (module, *loader.imported()):
+        resolve(one, bag)
     networks = Networks(module, bag)
     built = _requested(networks, request, bag)
     checked = tuple(_with_cost(one, networks) for one in built)

@@ -82,7 +82,7 @@ class Body:
     def _has_output(self) -> bool:
         if self.outputs:
             return True
-        if not self.frame.session.damaged:
+        if not (self.frame.session.damaged or self.frame.module.damaged):
             keyword = "output" if self.is_network else "out"
             what = f"{self.block.keyword.text} `{self.block.name.text}`"
             self.frame.report(errors.no_output(self.block.name.span, what, keyword))
@@ -300,7 +300,9 @@ class Body:
         if outcome is None:
             self.failed = True
             return
+        self.frame.enter(statement.span)
         self.statements(statement.then if outcome else statement.otherwise)
+        self.frame.session.level -= 1
 
     def require(self, statement: ast.Require) -> None:
         value = evaluate(statement.condition, self.frame)

@@ -57,8 +57,12 @@ def apply_chain(layers: tuple[Layer, ...], wires: tuple[Wire, ...], frame: Frame
 
 def chain(layers: Iterable[Layer], wire: Wire, frame: Frame, span: Span) -> tuple[tuple[Segment, ...], Wire] | Unknown:
     """The segments of layers in a row from `wire`, and the tensor that comes out."""
+    with frame.deeper(span):
+        return _chain(list(_flattened(layers)), wire, frame, span)
+
+
+def _chain(flat: list[Layer], wire: Wire, frame: Frame, span: Span) -> tuple[tuple[Segment, ...], Wire] | Unknown:
     segments: list[Segment] = []
-    flat = list(_flattened(layers))
     for index, layer in enumerate(flat):
         place = f"unit {index + 1} of {len(flat)}" if len(flat) > 1 else ""
         made = _segment(layer, wire, frame, span, place)

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from archdsl.elaborate import errors
-from archdsl.elaborate.evaluate import evaluate
+from archdsl.elaborate.evaluate import evaluate_alone
 from archdsl.elaborate.frame import Assembly, Frame, Session
 from archdsl.elaborate.values import UNKNOWN, shown
 from archdsl.record import record
@@ -50,7 +50,7 @@ def quoted(built: Built, module: Module, session: Session) -> tuple[Quoted, ...]
     if built.plain:
         claims += tuple(claim for statement in _claims(built.network.body) for claim in statement.claims)
     frame = Frame(session, module, Assembly())
-    values = [(claim, evaluate(claim.value, frame)) for claim in claims]
+    values = [(claim, evaluate_alone(claim.value, frame)) for claim in claims]
     return tuple(_quoted(claim, value) for claim, value in values if isinstance(value, Scalar))
 
 
@@ -84,7 +84,7 @@ def _check(claims: tuple[ast.Claim, ...], cost: Cost, frame: Frame, quoted: bool
 
 
 def _hold(claim: ast.Claim, cost: Cost, frame: Frame) -> None:
-    value = evaluate(claim.value, frame)
+    value = evaluate_alone(claim.value, frame)
     if value is UNKNOWN:
         return
     if not isinstance(value, Scalar):

@@ -12,10 +12,11 @@ from archdsl.elaborate import errors
 from archdsl.elaborate.apply import apply
 from archdsl.elaborate.arguments import Given, configure, match
 from archdsl.elaborate.derivation import derivation, origins
-from archdsl.elaborate.frame import CallSite
+from archdsl.elaborate.frame import CallSite, TooMuch
 from archdsl.elaborate.merges import settled
 from archdsl.elaborate.operators import combine, compare, negate, power
 from archdsl.elaborate.values import (
+    COMPOUND,
     UNKNOWN,
     BlockLayer,
     Builtin,
@@ -39,7 +40,22 @@ if TYPE_CHECKING:
 def evaluate(expr: ast.Expr, frame: Frame) -> Value:
     """The value of an expression; UNKNOWN after an error, which is then reported."""
     frame.step(expr.span)
-    return _EVALUATORS[type(expr)](expr, frame)
+    frame.enter(expr.span)
+    try:
+        value = _EVALUATORS[type(expr)](expr, frame)
+    finally:
+        frame.session.level -= 1
+    if isinstance(value, COMPOUND) and not isinstance(expr, ast.Name):
+        frame.weigh(cast(Value, value), expr.span)
+    return value
+
+
+def evaluate_alone(expr: ast.Expr, frame: Frame) -> Value:
+    """The value of an expression that stands in no network; UNKNOWN also where a limit is reached."""
+    try:
+        return evaluate(expr, frame)
+    except TooMuch:
+        return UNKNOWN
 
 
 # ---- leaves -----------------------------------------------------------------------------------------------------

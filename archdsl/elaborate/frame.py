@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from archdsl.diagnostic import Diagnostic, Diagnostics, Label
-from archdsl.elaborate.values import Binding, BlockLayer, Value
+from archdsl.elaborate.values import Binding, BlockLayer, Value, weight
 from archdsl.ir.graph import Auxiliary, Graph, InitRule, Node, Wire
-from archdsl.limits import CALLS, ITEMS, NODES, STEPS, Limit
+from archdsl.limits import CALLS, ITEMS, LEVELS, NODES, STEPS, Limit
 from archdsl.source import Span
 from archdsl.syntax import ast
 from archdsl.syntax.errors import over_limit
@@ -33,6 +33,8 @@ class Session:
     steps: int = 0
     nodes: int = 0
     depth: int = 0
+    level: int = 0
+    spent: bool = False  # a limit on the file as a whole is reached: nothing more is elaborated
     damaged: bool = False  # something of the text could not be read: what is missing may have stood there
 
 
@@ -94,27 +96,46 @@ class Frame:
         """Add a finding, with the user's own line as the one to blame."""
         self.session.bag.add(blamed(diagnostic, self.site))
 
-    def step(self, span: Span) -> None:
-        """Count one evaluated expression."""
-        self.session.steps += 1
+    def step(self, span: Span, count: int = 1) -> None:
+        """Count evaluated expressions, or work that is as much."""
+        self.session.steps += count
         if self.session.steps > STEPS.value:
-            self.give_up(STEPS, span)
+            self.spend(STEPS, span)
 
     def count_node(self, span: Span) -> None:
         """Count one node of the graph."""
         self.session.nodes += 1
         if self.session.nodes > NODES.value:
-            self.give_up(NODES, span)
+            self.spend(NODES, span)
 
     def check_items(self, count: int, span: Span) -> None:
         """Refuse a list that is too long before it is made."""
         if count > ITEMS.value:
             self.give_up(ITEMS, span)
 
+    def weigh(self, value: Value, span: Span) -> None:
+        """Refuse a list or a layer of too many parts; a few lines can double one over and over."""
+        count = weight(value, ITEMS.value)
+        self.check_items(count, span)
+        self.step(span, count)
+
     def give_up(self, limit: Limit, span: Span) -> None:
         """Report a limit and leave this network."""
         self.report(over_limit(limit, span))
         raise TooMuch
+
+    def spend(self, limit: Limit, span: Span) -> None:
+        """Report, once, a limit that holds for the file, and leave all of it."""
+        if self.session.spent:
+            raise TooMuch
+        self.session.spent = True
+        self.give_up(limit, span)
+
+    def enter(self, span: Span) -> None:
+        """One level further in; whoever enters leaves by `session.level -= 1`."""
+        if self.session.level >= LEVELS.value:
+            self.give_up(LEVELS, span)
+        self.session.level += 1
 
     @contextmanager
     def deeper(self, span: Span) -> Iterator[None]:

@@ -60,6 +60,10 @@ class Loader:
         self._open.pop()
         return module
 
+    def imported(self) -> list[Module]:
+        """The files that were imported, directly or through others; the library is not among them."""
+        return [module for module in self._loaded.values() if module is not None]
+
     def _enter(self, module: Module, name: ast.Name, meaning: tuple[Module, Declared]) -> None:
         if name.text in module.names:
             self.bag.add(errors.given_twice(name.span, name.text, _first_place(module, name.text)))
@@ -154,10 +158,14 @@ def standard_module(name: str) -> Module | None:
     return module
 
 
+@cache
+def _standard_texts() -> dict[str, str]:
+    return {name: (STD / f"{name.partition('.')[2]}.arch").read_text(encoding="utf-8") for name in standard_names()}
+
+
 def home_of(name: str) -> str | None:
     """The standard module that declares `name`, for a hint."""
-    for module in standard_names():
-        text = (STD / f"{module.partition('.')[2]}.arch").read_text(encoding="utf-8")
+    for module, text in _standard_texts().items():
         if f"block {name}(" in text or f"fn {name}(" in text:
             return module
     return None

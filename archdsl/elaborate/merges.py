@@ -37,6 +37,8 @@ def merge(
     if name == "join":
         prim = Prim(op, coerced)
         columns = tuple(wire for value in values for wire in _columns(value, prim, frame))
+        frame.check_items(len(columns), span)
+        frame.step(span, len(columns))
         return Join(prim, columns, span)
     wires = tuple(settled(value, frame) for value in values)  # pyright: ignore[reportArgumentType]
     if not arity_fits(layer, wires, frame, span):

@@ -10,7 +10,7 @@ from archdsl.diagnostic import Diagnostics
 from archdsl.elaborate import errors
 from archdsl.elaborate.arguments import Given, match
 from archdsl.elaborate.bodies import Body
-from archdsl.elaborate.evaluate import bind_parameters, evaluate
+from archdsl.elaborate.evaluate import bind_parameters, evaluate_alone
 from archdsl.elaborate.frame import Assembly, Frame, Session, TooMuch
 from archdsl.elaborate.load import Module
 from archdsl.elaborate.values import UNKNOWN, Value
@@ -68,7 +68,6 @@ class Networks:
         home: the module that declares it, if not this one; changed: the variant's arguments are not all there is.
         """
         frame = Frame(self.session, home or self.module, Assembly())
-        self.session.steps = 0
         try:
             absent = bind_parameters(network.params, dict(given), frame)
             if absent:
@@ -97,7 +96,7 @@ class Networks:
             return None
         network, home = found
         frame = Frame(self.session, self.module, Assembly())
-        given: list[Given] = [(a.name, evaluate(a.value, frame), a.span) for a in call.arguments]
+        given: list[Given] = [(a.name, evaluate_alone(a.value, frame), a.span) for a in call.arguments]
         names = [param.name.text for param in network.params]
         bound = match(network.name.text, names, {}, given, frame, call.span)
         if bound is None or any(value is UNKNOWN for value in bound.values()):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from archdsl.elaborate import errors
-from archdsl.elaborate.evaluate import evaluate
+from archdsl.elaborate.evaluate import evaluate_alone
 from archdsl.elaborate.frame import Assembly, Frame, Session
 from archdsl.elaborate.load import Module
 from archdsl.elaborate.values import UNKNOWN
@@ -65,7 +65,7 @@ def _data(expr: ast.Expr, frame: Frame) -> Any:
         return RawCall(expr.callee.text, args, kwargs)
     if isinstance(expr, ast.ListOf) and not any(isinstance(i, ast.Comprehension) for i in expr.items):
         return [_data(item, frame) for item in expr.items]
-    return _plain(evaluate(expr, frame))
+    return _plain(evaluate_alone(expr, frame))
 
 
 def _is_constant(name: ast.Name, frame: Frame) -> bool:

@@ -18,6 +18,7 @@ from archdsl.source import Span
 from archdsl.syntax import ast
 
 Scope = dict[str, Span]
+_MOST_COMPARED = 10_000  # names; a file with more mistakes than that gets no more suggestions
 _CLASS = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*:[A-Za-z_]\w*", re.ASCII)  # what an extern's text looks like
 
 
@@ -33,6 +34,7 @@ class _Resolver:
     module: Module
     bag: Diagnostics
     later: dict[str, Span] = field(default_factory=dict[str, Span])
+    compared: int = 0  # names that unknown ones were compared with
     owner: str | None = None  # the block or network that is being gone through
 
     def declaration(self, declaration: ast.Declaration) -> None:
@@ -166,7 +168,10 @@ class _Resolver:
         if name.text in self.later:
             self.bag.add(errors.used_before(name.span, name.text, self.later[name.text]))
             return
-        candidates: Iterable[str] = [*scope, *self.module.names, *OPS, *BUILTINS]
+        candidates = [*scope, *self.module.names, *OPS, *BUILTINS]
+        self.compared += len(candidates)
+        if self.compared > _MOST_COMPARED:
+            candidates = []
         self.bag.add(errors.unknown_name(name.span, name.text, candidates, home_of(name.text), self.owner))
 
 

@@ -123,6 +123,30 @@ Tensor = Union[Wire, Join]
 Value = Union[Scalar, bool, str, None, tuple["Value", ...], Wire, Join, Layer, Function, Builtin, Unknown]
 
 LAYERS = (OpLayer, BlockLayer, Sequence, Repeat, Shared, Named)
+COMPOUND = (tuple, *LAYERS)
+
+
+def parts(value: object) -> tuple[Value, ...]:
+    """The values that a list or a layer is made of."""
+    if isinstance(value, tuple):
+        return value  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, Sequence):
+        return value.layers
+    if isinstance(value, (Repeat, Named, Shared)):
+        return (value.layer,)
+    if isinstance(value, OpLayer):
+        return (*value.bound.values(), value.body)
+    return tuple(value.bound.values()) if isinstance(value, BlockLayer) else ()
+
+
+def weight(value: Value, most: int) -> int:
+    """How many parts a value has in all, one that is used twice counted twice; some number over `most` if more."""
+    count, waiting = 0, [value]
+    while waiting and count <= most:
+        inside = parts(waiting.pop())
+        count += len(inside)
+        waiting.extend(inside)
+    return count
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ would not give back the exact value; code generation then falls back to the cons
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, Union
 
@@ -178,7 +179,7 @@ def evaluate(expr: Expr, bindings: dict[str, Number]) -> Number:
     return exact(_OPERATORS[expr[0]](*operands))
 
 
-_OPERATORS = {
+_OPERATORS: dict[str, Callable[..., Number]] = {
     "+": lambda a, b: a + b,
     "-": lambda a, b: a - b,
     "*": lambda a, b: a * b,

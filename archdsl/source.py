@@ -11,12 +11,12 @@ _LINE_END = re.compile(r"\r\n|\n|\r")
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """One text: its display name (a path, `<stdin>`, or `std.residual`), its content, and whether it is the library's."""
+    """One text: its display name (a path, `<stdin>`, `std.residual`), its content, whether it is the library's."""
 
     name: str
     text: str
     library: bool = False
-    _starts: list[int] = field(default_factory=list, repr=False)
+    _starts: list[int] = field(default_factory=list[int], repr=False)
 
     def line_starts(self) -> list[int]:
         """Offsets at which lines begin; LF, CRLF and a lone CR each end a line."""

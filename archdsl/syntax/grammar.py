@@ -49,7 +49,7 @@ def tables_text() -> str:
     from lark.lexer import TerminalDef
 
     text = grammar_text()
-    data, memo = build(text).memo_serialize([TerminalDef, Rule])
+    data, memo = build(text).memo_serialize([TerminalDef, Rule])  # pyright: ignore[reportUnknownMemberType]
     content = {"grammar": digest(text), "data": data, "memo": memo}
     return json.dumps(content, default=sorted, separators=(",", ":")) + "\n"
 
@@ -60,7 +60,7 @@ def parser() -> Lark:
     from archdsl.syntax.build import Builder
 
     text = grammar_text()
-    tables = json.loads(TABLES.read_bytes(), object_hook=_whole_keys) if TABLES.is_file() else {}
+    tables: dict[str, Any] = json.loads(TABLES.read_bytes(), object_hook=_whole_keys) if TABLES.is_file() else {}
     if tables.get("grammar") != digest(text):
         return build(text, Builder())
     return _load({"data": tables["data"], "memo": tables["memo"]}, Builder())
@@ -69,7 +69,8 @@ def parser() -> Lark:
 def _load(tables: dict[str, Any], transformer: Any) -> Lark:
     from lark import Lark
 
-    return Lark.__new__(Lark)._load(tables, transformer=transformer)  # pyright: ignore[reportPrivateUsage]
+    load: Any = Lark.__new__(Lark)._load  # pyright: ignore
+    return load(tables, transformer=transformer)
 
 
 def _whole_keys(table: dict[str, Any]) -> dict[Any, Any]:
@@ -78,4 +79,6 @@ def _whole_keys(table: dict[str, Any]) -> dict[Any, Any]:
 
 
 if __name__ == "__main__":
-    TABLES.write_text(tables_text(), encoding="utf-8", newline="\n")
+    from archdsl.fsio import write_atomic
+
+    write_atomic(TABLES, tables_text().encode())

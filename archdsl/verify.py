@@ -22,7 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from archdsl.analyses import cost
 from archdsl.analyses.params import family
-from archdsl.analyses.walk import Application, applications, numel, product, total, weights
+from archdsl.analyses.walk import Application, applications, numel, product, running, total, weights
 from archdsl.ir.graph import Call, Graph, all_graphs
 
 _BATCHES = (2, 3)
@@ -194,7 +194,7 @@ def _expected_layers(root: Graph) -> Counter[tuple[int, tuple[int, ...]]]:
     known: dict[int, Counter[tuple[int, tuple[int, ...]]]] = {}
     for graph in all_graphs(root):
         tally: Counter[tuple[int, tuple[int, ...]]] = Counter()
-        for application in applications(graph):
+        for application in running(graph):
             what = application.what
             inner = known[id(what.graph)] if isinstance(what, Call) else Counter(dict(_own_layers(application)))
             tally.update({key: n * application.count for key, n in inner.items()})

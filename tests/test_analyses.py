@@ -11,7 +11,7 @@ from building import SPAN, Body, basic, called, conv, resnet, wide, wrn
 
 from archdsl.analyses import Bytes, cost, depth, fields, macs, memory, params
 from archdsl.analyses.kept import kept_in
-from archdsl.ir.graph import Chain, Extern, Graph, Node, Segment, Unit, Wire
+from archdsl.ir.graph import Auxiliary, Chain, Extern, Graph, Node, Segment, Unit, Wire
 from archdsl.ir.verify import BrokenGraph, verify
 from archdsl.scalar import Scalar
 
@@ -187,3 +187,15 @@ def test_a_broken_graph_is_refused() -> None:
     graph.nodes = ()
     with pytest.raises(BrokenGraph, match="nothing makes"):
         verify(graph)
+
+
+def test_auxiliary_heads_are_learned_and_not_run_in_evaluation() -> None:
+    net = Body("Net", (3, 8, 8), kind="network")
+    x = net.row(net.input, conv(8), "relu", to="x")
+    side = net.row(x, "global_max_pool", ("linear", {"width": 100}), to="side")
+    out = net.row(x, "global_avg_pool", ("linear", {"width": 10}), to="output")
+    graph = net.graph(out)
+    graph.auxiliaries = (Auxiliary("side", side, Fraction(3, 10)),)
+    assert params(graph).total == 9 * 24 + 8 * 10 + 10 + 8 * 100 + 100
+    assert macs(graph).total == 9 * 24 * 64 + 8 * 10
+    assert memory(graph).activations == Bytes(4 * (2 * 8 * 64 + 8 + 10), 0)

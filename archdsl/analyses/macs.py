@@ -1,7 +1,7 @@
 """Multiply-accumulates of convolutions, linear maps and matrix products, for one sample.
 
 Norms, activations, pooling, additions and biases are not counted, which is the convention of the papers and of torch's
-`FlopCounterMode` (whose FLOPs are twice this).
+`FlopCounterMode` (whose FLOPs are twice this). Auxiliary heads, which only training runs, are not counted either.
 """
 
 from __future__ import annotations

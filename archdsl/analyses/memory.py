@@ -12,7 +12,7 @@ from typing import cast
 
 from archdsl.analyses.kept import Bytes, Kept, kept, kept_in, size_of
 from archdsl.analyses.params import Params, params
-from archdsl.analyses.walk import Application, ends, is_alias, plain, product, total
+from archdsl.analyses.walk import Application, ends, is_alias, plain, product, sleeping, total
 from archdsl.ir.graph import Branches, Call, Chain, Extern, Graph, Node, Prim, Wire, all_graphs
 from archdsl.ops.op import Op
 
@@ -85,7 +85,10 @@ def _peak(graph: Graph) -> Bytes:
     bases = _bases(graph)
     last = _last_uses(graph, bases)
     most, alive = Bytes(), {id(wire): Bytes() for wire in graph.inputs}
+    asleep = set(map(id, sleeping(graph))) if graph.auxiliaries else set[int]()
     for position, node in enumerate(graph.nodes):
+        if id(node) in asleep:
+            continue
         held = _sum(alive.values())
         most = most.most(held + _needs(node))
         for wire in node.outputs:

@@ -47,7 +47,7 @@ class Params:
 
 def params(graph: Graph) -> Params:
     """The parameters of a graph, by kind."""
-    return total(graph, "params", Params(), _own, weights_only=True)
+    return total(graph, "params", Params(), _own, learned=True)
 
 
 def family(op: Op) -> str:

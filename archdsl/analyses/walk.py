@@ -52,6 +52,35 @@ def applications(graph: Graph) -> tuple[Application, ...]:
     return cast("tuple[Application, ...]", found)
 
 
+def running(graph: Graph) -> tuple[Application, ...]:
+    """The applications that evaluation runs: all but those that lead to auxiliary outputs only."""
+    if not graph.auxiliaries:
+        return applications(graph)
+    found = graph.cache.get("running")
+    if found is None:
+        asleep, seen = set(map(id, sleeping(graph))), set[str]()
+        found = tuple(a for node in graph.nodes if id(node) not in asleep for a in opened(node, 1, 1, seen))
+        graph.cache["running"] = found
+    return cast("tuple[Application, ...]", found)
+
+
+def sleeping(graph: Graph) -> tuple[Node, ...]:
+    """The nodes that reach an auxiliary output and no other."""
+    needed = _reaching(graph, graph.outputs)
+    heads = _reaching(graph, tuple(auxiliary.wire for auxiliary in graph.auxiliaries))
+    return tuple(node for node in graph.nodes if id(node) in heads and id(node) not in needed)
+
+
+def _reaching(graph: Graph, ends: tuple[Wire, ...]) -> set[int]:
+    """The nodes, by identity, that any of the wires depends on."""
+    wires, found = {id(wire) for wire in ends}, set[int]()
+    for node in reversed(graph.nodes):
+        if any(id(wire) in wires for wire in node.outputs):
+            found.add(id(node))
+            wires.update(id(wire) for wire in node.inputs)
+    return found
+
+
 def weights(application: Application) -> tuple[Weight, ...]:
     """The learned tensors of one copy of a primitive."""
     op = application.op
@@ -167,21 +196,22 @@ class Summed(Protocol):
 T = TypeVar("T")
 
 
-def total(root: Graph, key: str, zero: T, own: Callable[[Application], T], *, weights_only: bool = False) -> T:
-    """The sum of `own` over everything `root` runs, each distinct graph summed once.
+def total(root: Graph, key: str, zero: T, own: Callable[[Application], T], *, learned: bool = False) -> T:
+    """The sum of `own` over everything that evaluation of `root` runs, each distinct graph summed once.
 
-    own: the amount of one primitive or extern. weights_only: multiply by sets of weights instead of runs.
+    own: the amount of one primitive or extern. learned: sum over sets of weights instead of runs, auxiliary heads
+    included.
     """
     for graph in all_graphs(root):
         if key not in graph.cache:
-            graph.cache[key] = _sum(graph, key, zero, own, weights_only)
+            graph.cache[key] = _sum(graph, key, zero, own, learned)
     return cast("T", root.cache[key])
 
 
-def _sum(graph: Graph, key: str, zero: T, own: Callable[[Application], T], weights_only: bool) -> T:
+def _sum(graph: Graph, key: str, zero: T, own: Callable[[Application], T], learned: bool) -> T:
     result = cast("Summed", zero)
-    for application in applications(graph):
-        times = application.copies if weights_only else application.count
+    for application in applications(graph) if learned else running(graph):
+        times = application.copies if learned else application.count
         what = application.what
         one = what.graph.cache[key] if isinstance(what, Call) else own(application)
         result += cast("Summed", one) * times

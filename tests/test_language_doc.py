@@ -6,6 +6,7 @@ later examples import. With `error=CODE` the example gives exactly that error; w
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from casefiles import Section, sections
 from archdsl import pipeline
 from archdsl.diagnostic import Severity
 from archdsl.elaborate.claims import METRICS, QUOTED
-from archdsl.elaborate.load import STD, standard_module, standard_names
+from archdsl.elaborate.load import standard_module, standard_names
 from archdsl.inits import INITS
 from archdsl.limits import LIMITS
 from archdsl.pipeline import Checked
@@ -24,7 +25,8 @@ from archdsl.render import text
 from archdsl.source import Source
 from archdsl.syntax.lexer import keywords
 
-PAGE = (Path(__file__).parent.parent / "docs" / "language.md").read_text(encoding="utf-8")
+PATH = Path(__file__).parent.parent / "docs" / "language.md"
+PAGE = PATH.read_text(encoding="utf-8")
 SECTIONS = sections(PAGE)
 EXAMPLES = [section for section in SECTIONS if section.name == "arch"]
 FILES = {name: section.body for section in EXAMPLES if (name := section.option("file"))}
@@ -74,29 +76,39 @@ def test_the_message_shown_is_the_one_given() -> None:
     assert message.startswith(shown.body)
 
 
-def _row(first: str) -> str:
-    return next(line for line in PAGE.splitlines() if line.startswith(f"| {first} |"))
-
-
 def test_reserved_words() -> None:
     listed = PAGE.partition("These words cannot be names:")[2].partition("The grammar")[0]
     assert re.findall(r"`(\w+)`", listed) == sorted(keywords())
 
 
-def test_limits() -> None:
-    rows = [line for line in PAGE.partition("## Limits")[2].splitlines() if line.startswith("| ")][1:]
-    assert rows == [f"| {limit.name} | {limit} | {limit.doc} |" for limit in LIMITS]
+def _table(heading: str) -> tuple[str, ...]:
+    """The rows of the first table behind a heading, its two heads left out."""
+    lines = PAGE.partition(f"\n{heading}\n")[2].splitlines()
+    first = next(index for index, line in enumerate(lines) if line.startswith("| "))
+    return tuple(itertools.takewhile(lambda line: line.startswith("|"), lines[first:]))[2:]
 
 
-@pytest.mark.parametrize("name", standard_names())
-def test_the_library_index(name: str) -> None:
-    module = standard_module(name)
-    assert module is not None
-    assert re.findall(r"`(\w+)`", _row(f"`{name}`")) == module.declared()
+def _library_rows() -> tuple[str, ...]:
+    modules = [module for name in standard_names() if (module := standard_module(name)) is not None]
+    listed = [", ".join(f"`{name}`" for name in module.declared()) for module in modules]
+    return tuple(f"| `{module.source.name}` | {names} |" for module, names in zip(modules, listed, strict=True))
 
 
-def test_the_library_index_has_no_other_rows() -> None:
-    assert set(re.findall(r"^\| `(std\.\w+)` \|", PAGE, re.MULTILINE)) == {f"std.{p.stem}" for p in STD.glob("*.arch")}
+TABLES = {
+    "## Limits": lambda: tuple(f"| {limit.name} | {limit} | {limit.doc} |" for limit in LIMITS),
+    "### The standard library": _library_rows,
+}
+
+
+@pytest.mark.parametrize("heading", sorted(TABLES))
+def test_tables(heading: str, update: bool) -> None:
+    """Limits and library are listed as they are; `--update` writes the rows again."""
+    old, new = _table(heading), TABLES[heading]()
+    if update and old != new:
+        page = PATH.read_text(encoding="utf-8")
+        PATH.write_text(page.replace("\n".join(old), "\n".join(new)), encoding="utf-8", newline="\n")
+        return
+    assert old == new, "if that is right: pytest tests/test_language_doc.py --update"
 
 
 def test_rules_of_initialisation() -> None:

@@ -131,9 +131,9 @@ def unknown_attribute(span: Span, name: str, known: Iterable[str], what: str) ->
 
 @code("N209", "unknown-choice")
 def unknown_choice(span: Span, kind: str, name: str, known: Iterable[str]) -> Diagnostic:
-    """The command line names a network, variant or parameter that the file does not have.
+    """A network or variant is named that the file does not have, on the command line or in a row of `variants`.
 
-    Wrong: `archdsl summary wrn.arch -p deph=40`. Right: `archdsl summary wrn.arch -p depth=40`.
+    Wrong: `small = basic(16)`, where `basic` is a block. Right: `small = ResNet(20)`, a network of this file or imported.
     """
     names = list(known)
     listed = f"the file has {', '.join(f'`{n}`' for n in names)}" if names else f"the file has no {kind}s"

@@ -133,7 +133,7 @@ def unknown_attribute(span: Span, name: str, known: Iterable[str], what: str) ->
 def unknown_choice(span: Span, kind: str, name: str, known: Iterable[str]) -> Diagnostic:
     """A network or variant is named that the file does not have, on the command line or in a row of `variants`.
 
-    Wrong: `small = basic(16)`, where `basic` is a block. Right: `small = ResNet(20)`, a network of this file or imported.
+    Wrong: `small = basic(16)`, where `basic` is a block. Right: `small = ResNet(20)`, a network.
     """
     names = list(known)
     listed = f"the file has {', '.join(f'`{n}`' for n in names)}" if names else f"the file has no {kind}s"

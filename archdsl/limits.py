@@ -25,15 +25,17 @@ SOURCE = Limit("source", 256 * 1024, "bytes", "The text of one file, and of stan
 FILES = Limit("files", 64, "files", "Files that one file imports, directly or through others.")
 TOKENS = Limit("tokens", 50_000, "tokens", "Words, numbers and signs of one file.")
 DEPTH = Limit("depth", 64, "levels of brackets", "Brackets and braces inside each other, counted before parsing.")
+NESTING = Limit("nesting", 500, "levels", "Operators, calls, choices and brackets inside each other.")
 NAME = Limit("name", 64, "characters", "Letters of a name; names are ASCII.")
 DIGITS = Limit("digits", 18, "digits", "Digits of a number as written, before and after the point together.")
 SIZE = Limit("size", 2**31 - 1, "at most", "A size, count or stride: what PyTorch takes.")
 NUMBER = Limit("number", 256, "bits", "Numerator and denominator of a value on the way to a size.")
 EXPONENT = Limit("exponent", 64, "at most", "The exponent of a power.")
-CALLS = Limit("calls", 64, "calls inside each other", "Blocks and functions that call each other, or themselves.")
-STEPS = Limit("steps", 200_000, "steps", "Expressions evaluated for one network; equal block calls count once.")
-ITEMS = Limit("items", 10_000, "items", "Items of a list, and of the range of a comprehension.")
-NODES = Limit("nodes", 200_000, "nodes", "Distinct layers of the checked graph; repeats count once.")
+CALLS = Limit("calls", 64, "calls inside each other", "Blocks, functions and rows of layers inside each other.")
+LEVELS = Limit("levels", 1_500, "levels", "Expressions evaluated inside each other, over all calls.")
+STEPS = Limit("steps", 200_000, "steps", "Expressions evaluated for one file, and items listed; equal calls count once.")
+ITEMS = Limit("items", 10_000, "items", "Parts of a list or a layer, those of its parts included.")
+NODES = Limit("nodes", 8_000, "nodes", "Distinct layers of all networks of a file; repeats count once.")
 REPEATS = Limit("repeats", 10_000_000, "copies", "Copies of a layer in a row.")
 RANK = Limit("rank", 8, "dimensions", "Dimensions of a tensor.")
 PARAMETERS = Limit("parameters", 2**48, "parameters", "Parameters of a network.")
@@ -49,12 +51,14 @@ LIMITS = (
     FILES,
     TOKENS,
     DEPTH,
+    NESTING,
     NAME,
     DIGITS,
     SIZE,
     NUMBER,
     EXPONENT,
     CALLS,
+    LEVELS,
     STEPS,
     ITEMS,
     NODES,

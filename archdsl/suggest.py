@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from os.path import commonprefix
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
@@ -25,11 +26,23 @@ def _slips(a: str, b: str, most: int) -> int:
     """The slips that turn `a` into `b`; some number over `most` where there are more."""
     if abs(len(a) - len(b)) > most:
         return most + 1
+    a, b = _apart(a, b)
     before: list[int] = []
     row = list(range(len(b) + 1))
     for i in range(1, len(a) + 1):
         before, row = row, _next_row(a, b, i, before, row)
+        if min(row) > most and min(before) > most:
+            return most + 1
     return row[-1]
+
+
+def _apart(a: str, b: str) -> tuple[str, str]:
+    """What is left of two names without the letters that both begin or end with, but for one of each."""
+    same = len(commonprefix([a, b]))
+    a, b = a[max(0, same - 1) :], b[max(0, same - 1) :]
+    same = len(commonprefix([a[::-1], b[::-1]]))
+    cut = max(0, min(same, len(a), len(b)) - 1)
+    return a[: len(a) - cut], b[: len(b) - cut]
 
 
 def _next_row(a: str, b: str, i: int, before: list[int], row: list[int]) -> list[int]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from lark import Token
 from lark.exceptions import UnexpectedToken, VisitError
 
 from archdsl.diagnostic import Diagnostics
-from archdsl.limits import SOURCE
+from archdsl.limits import NESTING, SOURCE
 from archdsl.source import Source, Span
 from archdsl.suggest import nearest
 from archdsl.syntax import ast, errors
@@ -81,6 +82,10 @@ def _read(source: Source, found: Tokens, bag: Diagnostics) -> tuple[ast.File | N
         budget -= len(tokens)
         index = _attempt(source, tokens, bag)
         if isinstance(index, ast.File):
+            deepest = _too_deep(index, tokens)
+            if deepest is not None:
+                bag.add(errors.over_limit(NESTING, deepest))
+                return None, dropped
             return index, dropped
         start, end = _worth_dropping(tokens, index)
         dropped |= {str(t) for t in tokens[start:end] if t.type == "NAME"}
@@ -88,6 +93,25 @@ def _read(source: Source, found: Tokens, bag: Diagnostics) -> tuple[ast.File | N
         if budget < 0:
             break
     return None, dropped
+
+
+_NESTING = frozenset(["not", "-", "^", "else", "(", "[", "."])  # what can nest without a bracket around it
+
+
+def _too_deep(file: ast.File, tokens: list[Token]) -> Span | None:
+    """The place where operators, calls and choices nest too deeply. Brackets are counted before; these need the tree."""
+    if sum(token in _NESTING for token in tokens) <= NESTING.value // 2:
+        return None
+    waiting: list[tuple[Any, int]] = [(file, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        if depth > NESTING.value:
+            return node.span
+        for name in node.__slots__:
+            value = getattr(node, name)
+            parts = value if isinstance(value, tuple) else (value,)
+            waiting.extend((part, depth + 1) for part in parts if hasattr(part, "span"))
+    return None
 
 
 def _worth_dropping(tokens: list[Token], index: int) -> tuple[int, int]:

@@ -75,7 +75,9 @@ def choose_arguments(block: BlockClass, used: frozenset[str]) -> None:
             kept.append(parameter)
     block.names = names
     spelled = Names(NOT_LOCAL)
-    block.arguments = tuple(_argument(p, spelled.local(p.name), columns[p.name]) for p in _in_order(kept))
+    arguments = [_argument(p, spelled.local(p.name), columns[p.name]) for p in _in_order(kept)]
+    # an optional parameter whose default Python cannot state is always given, and stands before those that have one
+    block.arguments = tuple(sorted(arguments, key=lambda argument: argument.default is not None))
 
 
 def _columns(graphs: Sequence[Graph]) -> dict[str, tuple[Number, ...]]:

@@ -2,7 +2,8 @@
 
 Two layers can share a loop when their texts are equal and only what fills the holes differs; two blocks can share a
 class when that is equal too. Besides numbered holes a text may hold marks, names that get their final form last:
-`__class3__` (a class), `__each_width__` (the variable of a loop), `__in0__` (an operand of a forward expression).
+`øclass3ø` (a class), `øeach_widthø` (the variable of a loop), `øin0ø` (an operand of a forward expression). The letter ø
+may stand in a Python name, but in no name or text of a spec on its way here: those are ASCII.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from dataclasses import dataclass
 
 from archdsl.emit.torch.forms import Form
 
-_HOLE = re.compile(r"__(\d+)__")
+LOOP = re.compile(r"øeach_([^ø]+)ø")
+_HOLE = re.compile(r"ø(\d+)ø")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +35,13 @@ class Holes:
     def form(self, form: Form) -> str:
         """The hole for a number."""
         self._slots.append(form)
-        return f"__{len(self._slots) - 1}__"
+        return f"ø{len(self._slots) - 1}ø"
 
     def code(self, code: Code) -> str:
         """The text of another piece, its holes renumbered to follow those that are there."""
         offset = len(self._slots)
         self._slots.extend(code.slots)
-        return _HOLE.sub(lambda hole: f"__{int(hole[1]) + offset}__", code.text)
+        return _HOLE.sub(lambda hole: f"ø{int(hole[1]) + offset}ø", code.text)
 
     def around(self, text: str) -> Code:
         """The piece with the holes collected so far."""
@@ -61,12 +63,18 @@ def hole_number(name: str) -> int | None:
 
 def class_mark(number: int) -> str:
     """The mark that stands for a class until it has a name."""
-    return f"__class{number}__"
+    return f"øclass{number}ø"
+
+
+def loop_hint(name: str) -> str | None:
+    """The name that the mark of a loop variable would like; None for any other name."""
+    match = LOOP.fullmatch(name)
+    return match[1] if match else None
 
 
 def loop_mark(hint: str) -> str:
     """The mark of a loop variable; `hint` is the name it would like."""
-    return f"__each_{hint}__"
+    return f"øeach_{hint}ø"
 
 
 def unused_mark(hint: str, text: str) -> str:
@@ -81,18 +89,18 @@ def unused_mark(hint: str, text: str) -> str:
 
 def extern_mark(number: int) -> str:
     """The mark of a class from elsewhere."""
-    return f"__extern{number}__"
+    return f"øextern{number}ø"
 
 
 def operand_mark(index: int | str) -> str:
     """The mark of an operand."""
-    return f"__in{index}__"
+    return f"øin{index}ø"
 
 
 def shared_mark(index: int) -> str:
     """The mark of a field that several layers share."""
-    return f"__shared{index}__"
+    return f"øshared{index}ø"
 
 
-FIELD_MARK = "__field__"
-MERGE_MARK = "__merge__"
+FIELD_MARK = "øfieldø"
+MERGE_MARK = "ømergeø"

@@ -93,6 +93,7 @@ class Module:
     rows: Rows
     callees: Callees = field(default_factory=Callees)
     classes: dict[int, BlockClass] = field(default_factory=dict[int, BlockClass])  # by the identity of a graph
+    floats: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])  # by the name of a block
     externs: dict[str, str] = field(default_factory=dict[str, str])  # path to mark
     helpers: set[str] = field(default_factory=set[str])
     prepared: dict[str, None] = field(default_factory=dict[str, None])  # statements for the network's forward

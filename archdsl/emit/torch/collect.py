@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from archdsl.emit.torch.blocks import BlockClass, choose_arguments
+from archdsl.emit.torch.blocks import BlockClass, choose_arguments, values_of
 from archdsl.emit.torch.codes import GraphCode, Module, is_nothing
 from archdsl.emit.torch.construct import GraphWriter
 from archdsl.ir.graph import Branches, Call, Chain, Graph, Node, Prim
@@ -25,6 +25,9 @@ def collect(network: Graph, module: Module) -> list[BlockClass]:
     """All block classes of a network, callees first. Fills `module.classes`."""
     classes: list[BlockClass] = []
     met = _met(network, module)
+    for m in met:
+        known = module.floats.get(m.graph.name, frozenset())
+        module.floats[m.graph.name] = known | {n for n, v in values_of(m.graph).items() if not isinstance(v, int)}
     for height in sorted({m.height for m in met}):
         level = [m for m in met if m.height == height and m.graph is not network]
         classes.extend(_classes_of(level, module, len(classes)))

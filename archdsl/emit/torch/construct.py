@@ -117,7 +117,7 @@ def _applied(mark: str, inputs: int) -> Code:
 def _listed_call(call: Code, count: int, each: str) -> Code:
     """A call on all branches: over a list of them where it takes its operands in a row, one by one otherwise."""
     operands = ", ".join(operand_mark(i) for i in range(count))
-    if f"({operands})" in call.text:
-        return Code(call.text.replace(f"({operands})", f"[{each}]", 1), call.slots)
+    if f"(({operands})" in call.text:
+        return Code(call.text.replace(f"(({operands})", f"([{each}]", 1), call.slots)
     single = f"self.{FIELD_MARK}[\\1]({operand_mark(0)})"
     return Code(re.sub(operand_mark("([0-9]+)"), single, call.text), call.slots)

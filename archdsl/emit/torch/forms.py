@@ -61,10 +61,15 @@ def symbols_of(form: Form) -> frozenset[str]:
 
 
 class Resolver:
-    """Turns the numbers of one graph into forms. `values` gives the graph's symbols their values in this instance."""
+    """Turns the numbers of one graph into forms.
 
-    def __init__(self, values: Mapping[str, Number]) -> None:
+    values: what the graph's symbols stand for in this instance; floats: those that are a fraction in some instance of
+    the block, so that `1 - p` is the same form where p is 0 and where it is one half.
+    """
+
+    def __init__(self, values: Mapping[str, Number], floats: frozenset[str] = frozenset()) -> None:
         self._values = values
+        self._floats = floats
         self._python: Memo[Any] = {}
         self._normal: Memo[Polynomial] = {}
         self._rebuilt: dict[int, tuple[Expr, Expr]] = {}
@@ -75,9 +80,12 @@ class Resolver:
             return constant_form(number)
         if number.expr is None or not self._agrees(number.expr, number.value):
             return constant_form(number.value)
-        if isinstance(number.value, int):
+        if isinstance(number.value, int) and not self._floats.intersection(self._named(number.expr)):
             return self._whole(number.expr)
         return Inexact(number.expr) if _depth(number.expr) <= _DEEPEST else constant_form(number.value)
+
+    def _named(self, expr: Expr) -> list[str]:
+        return names_in(expr) if self._floats else []
 
     def renamed(self, number: Scalar, names: Mapping[str, Expr]) -> Scalar:
         """The number with symbols replaced by others or by constants; without any symbol left, a constant."""

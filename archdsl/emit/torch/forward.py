@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Sequence
 
+from archdsl.emit.torch.code import operand_mark
 from archdsl.emit.torch.codes import GraphCode, NodeCode
 from archdsl.emit.torch.lines import Lines, Scene
 from archdsl.emit.torch.names import NOT_LOCAL, Names, numbered
@@ -181,7 +182,7 @@ def _wish(node: NodeCode) -> str:
 def _wants_name(node: NodeCode, place: int) -> bool:
     """Whether an operand would be computed more than once if it were nested."""
     text = node.call.text
-    return " for " in text or text.count(f"__in{place}__") > 1
+    return " for " in text or text.count(operand_mark(place)) > 1
 
 
 def _expanded(value: ast.expr, like: ast.expr, rank: int) -> ast.expr:

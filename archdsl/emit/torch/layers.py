@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from archdsl.emit.errors import InternalError
@@ -23,7 +24,7 @@ class LayerWriter:
     def __init__(self, module: Module, graph: Graph, names: Mapping[str, Expr] | None) -> None:
         self._module = module
         self._names = names
-        self._numbers = Resolver(values_of(graph))
+        self._numbers = Resolver(values_of(graph), module.floats.get(graph.name, frozenset()))
         self._shared: dict[str, str] = {}
         self._made: set[str] = set()
         self.lent: dict[str, FieldCode] = {}
@@ -90,7 +91,7 @@ class LayerWriter:
         if prim.body is None:
             return Layer(attrs, given, made, lambda value: self._show(value, holes))
         body = holes.code(self.sequential(prim.body))
-        wrapped = self._sizes(shapes_of(last_unit(prim.body).node.outputs))
+        wrapped = self._sizes(shapes_of(last_unit(prim.body).node.outputs)) if prim.body.segments else given
         return Layer(attrs, wrapped, made, lambda value: self._show(value, holes), body, given)
 
     def _instance(self, call: Call, node: Node) -> tuple[Code, tuple[str, ...]]:
@@ -196,7 +197,7 @@ def base_name(what: object) -> str:
     if isinstance(what, Call):
         return what.graph.name
     if isinstance(what, Extern):
-        return what.name
+        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", what.name).lower()
     return what.op.name if isinstance(what, Prim) else "layers"
 
 

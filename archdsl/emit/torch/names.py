@@ -18,6 +18,8 @@ _MISREAD = frozenset({"l", "O", "I"})
 # What stands at the top of a generated module.
 _GLOBALS = frozenset({"torch", "nn", "F", "Tensor", "self", "network"})
 
+_NAME = re.compile(r"[A-Za-z][0-9A-Za-z_]*")
+
 NOT_LOCAL = KEYWORDS | BUILTINS | _MISREAD | _GLOBALS | frozenset(HELPERS)
 NOT_FIELD = KEYWORDS | MODULE | _GLOBALS
 NOT_CLASS = KEYWORDS | BUILTINS | _MISREAD | _GLOBALS
@@ -34,7 +36,7 @@ class Names:
 
     def claim(self, wanted: str) -> str:
         """The wanted name, with as many trailing underscores as it takes to be free."""
-        name = identifier(wanted)
+        name = wanted
         while name in self._taken:
             name += "_"
         self._taken.add(name)
@@ -42,22 +44,22 @@ class Names:
 
     def local(self, wanted: str) -> str:
         """A name for a value or a parameter."""
-        return self.claim(wanted.lower().lstrip("_") or "value")
+        return self.claim(plain(wanted).lower() or "value")
 
     def field(self, wanted: str) -> str:
-        """A name for an attribute; a leading underscore would look private."""
-        return self.claim(wanted.lstrip("_") or "layer")
+        """A name for an attribute."""
+        return self.claim(plain(wanted) or "layer")
 
 
-def identifier(text: str) -> str:
-    """The text as an ASCII identifier."""
-    name = re.sub(r"[^0-9A-Za-z_]", "_", text) or "_"
-    return f"_{name}" if name[0].isdigit() else name
+def plain(text: str) -> str:
+    """The text as an ASCII identifier without underscores in front, which would look private; perhaps nothing."""
+    name = re.sub(r"[^0-9A-Za-z]+|_+", "_", text).strip("_") if not _NAME.fullmatch(text) else text
+    return f"n{name}" if name[:1].isdigit() else name
 
 
 def class_name(block: str) -> str:
     """A block's name as classes are written: `dense_layer` is `DenseLayer`."""
-    parts = [part for part in identifier(block).split("_") if part]
+    parts = [part for part in plain(block).split("_") if part]
     name = "".join(part[0].upper() + part[1:] for part in parts)
     return name if name and name[0].isalpha() else f"Block{name}"
 

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable
 from fractions import Fraction
 
+from archdsl.emit.torch.code import loop_hint
 from archdsl.emit.torch.forms import Form, Inexact, Literal, names_in
 from archdsl.emit.torch.polynomial import Atom, Factor, Monomial, Polynomial
 from archdsl.emit.torch.pretty import flat
@@ -87,7 +88,7 @@ def _natural(term: tuple[Monomial, int]) -> tuple[bool, bool, int, str]:
 
 
 def _moves(monomial: Monomial) -> bool:
-    return any(isinstance(factor, str) and factor.startswith("__each_") for factor in monomial)
+    return any(isinstance(factor, str) and loop_hint(factor) is not None for factor in monomial)
 
 
 def _term(monomial: Monomial, coefficient: int) -> Expr:

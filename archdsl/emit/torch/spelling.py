@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from archdsl.emit.errors import InternalError
-from archdsl.emit.torch.code import Code, hole_number
+from archdsl.emit.torch.code import LOOP, Code, hole_number, loop_hint, operand_mark
 from archdsl.emit.torch.forms import Form
 from archdsl.emit.torch.names import NOT_LOCAL, Names
 from archdsl.emit.torch.printing import form_node
-
-_LOOP = re.compile(r"__each_(\w+)__")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +43,12 @@ class Speller:
     def _loops(self, text: str) -> dict[str, str]:
         """Names for the loop variables of a text, short ones where the wanted name is in use."""
         names = Names(NOT_LOCAL | self.taken)
-        marks = dict.fromkeys(match[0] for match in _LOOP.finditer(text))
+        marks = dict.fromkeys(match[0] for match in LOOP.finditer(text))
         return {mark: _variable(mark, names) for mark in marks}
 
 
 def _variable(mark: str, names: Names) -> str:
-    match = _LOOP.fullmatch(mark)
-    hint = match[1].lower() if match else "n"
+    hint = (loop_hint(mark) or "n").lower()
     for wanted in (hint, hint.lstrip("_")[:1] or "n", *"nijkm"):
         if wanted not in names:
             return names.local(wanted)
@@ -72,7 +68,7 @@ class _Filler(ast.NodeTransformer):
     ) -> None:
         self._speller = speller
         self._slots = slots
-        self._operands = {f"__in{index}__": operand for index, operand in enumerate(operands)}
+        self._operands = {operand_mark(index): operand for index, operand in enumerate(operands)}
         self._marks = marks
         self._loops = loops
 

@@ -1,6 +1,6 @@
 """`shapes`: ten coloured shapes on noisy ground, drawn in memory, so that training works anywhere without a download.
 
-Every image is a function of the seed. Shapes are turned, scaled and shifted at random; colours tell nothing about
+Every image is a function of the seed. Shapes are tilted, scaled and shifted at random; colours tell nothing about
 the class. A network must look at outlines: a linear classifier stays above half wrong.
 """
 
@@ -17,6 +17,7 @@ from archdsl.train.data.images import Images, Request, Split
 TRAIN = 5000
 TEST = 2000
 SIDE = 32
+TURN = 0.4  # radians: about 23 degrees to either side
 
 Array = NDArray[np.floating[Any]]
 
@@ -32,8 +33,8 @@ def _split(rng: np.random.Generator, count: int) -> Split:
     labels = np.arange(count) % len(OUTLINES)
     cover = _cover(rng, labels)[..., None]
     ground, ink = _colours(rng, count)
-    picture = _noise(rng, count) * 0.35 + ground * (1 - cover) + ink * cover
-    picture += rng.normal(0, 0.06, picture.shape).astype(np.float32)
+    picture = _noise(rng, count) * 0.3 + ground * (1 - cover) + ink * cover
+    picture += rng.normal(0, 0.05, picture.shape).astype(np.float32)
     pixels = (picture.clip(0, 1) * 255).round().astype(np.uint8)
     return Split(torch.tensor(pixels), torch.tensor(labels))
 
@@ -41,8 +42,8 @@ def _split(rng: np.random.Generator, count: int) -> Split:
 def _cover(rng: np.random.Generator, labels: NDArray[np.int64]) -> Array:
     """How much of each pixel the shape covers, by the distance to its outline, which smooths the edge."""
     count = len(labels)
-    radius = rng.uniform(6.5, 12, (count, 1, 1)).astype(np.float32)
-    angle = rng.uniform(0, 2 * np.pi, (count, 1, 1)).astype(np.float32)
+    radius = rng.uniform(7.5, 13, (count, 1, 1)).astype(np.float32)
+    angle = rng.uniform(-TURN, TURN, (count, 1, 1)).astype(np.float32)
     centre = rng.uniform(-1, 1, (2, count, 1, 1)).astype(np.float32) * (15 - radius)
     axis = np.arange(SIDE, dtype=np.float32) - (SIDE - 1) / 2
     x, y = axis[None, None, :] - centre[0], axis[None, :, None] - centre[1]
@@ -58,7 +59,7 @@ def _cover(rng: np.random.Generator, labels: NDArray[np.int64]) -> Array:
 def _colours(rng: np.random.Generator, count: int) -> tuple[Array, Array]:
     """A ground and an ink that differ enough to be seen."""
     ground = rng.uniform(0.1, 0.9, (count, 1, 1, 3)).astype(np.float32)
-    away = rng.uniform(0.3, 0.6, (count, 1, 1, 3)) * rng.choice([-1, 1], (count, 1, 1, 3))
+    away = rng.uniform(0.35, 0.7, (count, 1, 1, 3)) * rng.choice([-1, 1], (count, 1, 1, 3))
     return ground, np.where((ground + away > 0) & (ground + away < 1), ground + away, ground - away).astype(np.float32)
 
 

@@ -1,0 +1,1 @@
+"""Whole networks drawn at random, each held against torch."""

@@ -1,0 +1,1 @@
+"""The proofs of what archdsl promises under bad input: see each module's docstring for the promise and its figure."""

@@ -33,9 +33,11 @@ NUMBER = Limit("number", 256, "bits", "Numerator and denominator of a value on t
 EXPONENT = Limit("exponent", 64, "at most", "The exponent of a power.")
 CALLS = Limit("calls", 64, "calls inside each other", "Blocks, functions and rows of layers inside each other.")
 LEVELS = Limit("levels", 1_500, "levels", "Expressions evaluated inside each other, over all calls.")
-STEPS = Limit("steps", 200_000, "steps", "Expressions evaluated for one file, and items listed; equal calls count once.")
+STEPS = Limit(
+    "steps", 200_000, "steps", "Expressions evaluated for one file, items listed; equal calls count once."
+)
 ITEMS = Limit("items", 10_000, "items", "Parts of a list or a layer, those of its parts included.")
-NODES = Limit("nodes", 8_000, "nodes", "Distinct layers of all networks of a file; repeats count once.")
+NODES = Limit("nodes", 10_000, "nodes", "Distinct layers of all networks of a file; repeats count once.")
 REPEATS = Limit("repeats", 10_000_000, "copies", "Copies of a layer in a row.")
 RANK = Limit("rank", 8, "dimensions", "Dimensions of a tensor.")
 PARAMETERS = Limit("parameters", 2**48, "parameters", "Parameters of a network.")

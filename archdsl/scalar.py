@@ -71,7 +71,7 @@ class Scalar:
         return _binary("//", other, self, value_of(other) // value_of(self))
 
     def __neg__(self) -> Scalar:
-        return Scalar(-self.value, None if self.expr is None else ("neg", self.expr))
+        return Scalar(-self.value, None if self.expr is None else fitting(("neg", self.expr)))
 
     def __int__(self) -> int:
         return int(self.value)
@@ -147,7 +147,21 @@ def _simplified(operator: str, left: Operand, right: Operand, value: Number) -> 
         return a
     if (operator == "+" and a == 0) or (operator == "*" and a == 1):
         return b
-    return (operator, a, b)
+    return fitting((operator, a, b))
+
+
+_LARGEST = 100  # parts of an expression; a line that long says nothing to anyone, and a few calls can double it
+
+
+def fitting(expr: Expr) -> Expr | None:
+    """The expression, or None where it is too large to be kept."""
+    count, waiting = 0, [expr]
+    while waiting and count <= _LARGEST:
+        part = waiting.pop()
+        if isinstance(part, tuple):
+            count += 1
+            waiting.extend(part[1:])
+    return expr if count <= _LARGEST else None
 
 
 def substitute(expr: Expr, bindings: dict[str, Expr]) -> Expr:

@@ -38,9 +38,9 @@ def _slips(a: str, b: str, most: int) -> int:
 
 def _apart(a: str, b: str) -> tuple[str, str]:
     """What is left of two names without the letters that both begin or end with, but for one of each."""
-    same = len(commonprefix([a, b]))
+    same = len(commonprefix([a, b]))  # noqa: RUF071  characters are what is compared here
     a, b = a[max(0, same - 1) :], b[max(0, same - 1) :]
-    same = len(commonprefix([a[::-1], b[::-1]]))
+    same = len(commonprefix([a[::-1], b[::-1]]))  # noqa: RUF071
     cut = max(0, min(same, len(a), len(b)) - 1)
     return a[: len(a) - cut], b[: len(b) - cut]
 

@@ -57,6 +57,7 @@ def _wires(inputs: Value, frame: Frame, span: Span, layer: Value) -> tuple[Wire,
 
 
 def apply_layer(layer: Layer, wires: tuple[Wire, ...], frame: Frame, span: Span) -> Value:
+    """A layer of any kind on tensors that are settled."""
     if isinstance(layer, OpLayer):
         return _apply_op(layer, wires, frame, span)
     if isinstance(layer, BlockLayer):
@@ -133,6 +134,7 @@ def _chain_outputs(body: Chain, wires: tuple[Wire, ...]) -> tuple[Wire, ...]:
 
 
 def apply_block(layer: BlockLayer, wires: tuple[Wire, ...], frame: Frame, span: Span, closed: bool = False) -> Value:
+    """A block on tensors, once nothing is left open; `closed` makes its own join inside it."""
     from archdsl.elaborate.calls import call_block
 
     absent = missing(layer)

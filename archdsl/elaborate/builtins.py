@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, cast
 
 from archdsl.elaborate import errors
 from archdsl.elaborate.arguments import Given, check_op, match
-from archdsl.elaborate.evaluate import as_list, call_function, each_item, evaluate, given_arguments
+from archdsl.elaborate.evaluate import each_item, evaluate, given_arguments
+from archdsl.elaborate.functions import call_function
+from archdsl.elaborate.lists import as_list
 from archdsl.elaborate.merges import branches, merge
 from archdsl.elaborate.operators import arithmetic
 from archdsl.elaborate.values import (

@@ -7,8 +7,9 @@ from typing import Any, cast
 
 from archdsl.elaborate import errors
 from archdsl.elaborate.derivation import derivation
-from archdsl.elaborate.evaluate import bind_parameters, evaluate, place_of
+from archdsl.elaborate.evaluate import evaluate
 from archdsl.elaborate.frame import Assembly, CallSite, Frame
+from archdsl.elaborate.functions import bind_parameters, place_of
 from archdsl.elaborate.nodes import add_node
 from archdsl.elaborate.shapes import Shapes
 from archdsl.elaborate.values import (
@@ -25,7 +26,7 @@ from archdsl.elaborate.values import (
 )
 from archdsl.ir.graph import Call, Extern, Graph, Node, Parameter, Wire
 from archdsl.ops.op import Value as Attr
-from archdsl.scalar import Scalar, has_symbols, substitute
+from archdsl.scalar import Scalar, fitting, has_symbols, substitute
 from archdsl.source import Span
 from archdsl.syntax import ast
 
@@ -91,8 +92,8 @@ def _argument(parameter: Parameter, layer: BlockLayer, wires: tuple[Wire, ...], 
 def _outside(dimension: int | Scalar, bindings: dict[str, Any]) -> int | Scalar:
     if not isinstance(dimension, Scalar) or dimension.expr is None:
         return dimension
-    expr = substitute(dimension.expr, bindings)
-    return Scalar(dimension.value, expr if has_symbols(expr) else None)
+    expr = fitting(substitute(dimension.expr, bindings))
+    return Scalar(dimension.value, expr if expr is not None and has_symbols(expr) else None)
 
 
 def close_call(node: Node, frame: Frame) -> Wire | None:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from archdsl.elaborate import errors
 from archdsl.elaborate.apply import apply
-from archdsl.elaborate.arguments import Given, configure, match
+from archdsl.elaborate.arguments import Given
 from archdsl.elaborate.derivation import derivation, origins
-from archdsl.elaborate.frame import CallSite, TooMuch
+from archdsl.elaborate.frame import TooMuch
+from archdsl.elaborate.functions import call, call_function
+from archdsl.elaborate.lists import as_list, take_apart
 from archdsl.elaborate.merges import settled
 from archdsl.elaborate.operators import combine, compare, negate, power
 from archdsl.elaborate.values import (
@@ -21,7 +23,6 @@ from archdsl.elaborate.values import (
     BlockLayer,
     Builtin,
     Function,
-    Named,
     OpLayer,
     Sequence,
     Value,
@@ -176,31 +177,6 @@ def each_item(expr: ast.Comprehension, frame: Frame, run: Callable[[Frame], Valu
 
 def _joined_place(place: str, more: str) -> str:
     return f"{place}, {more}" if place else more
-
-
-def take_apart(names: tuple[ast.Name, ...], value: Value, frame: Frame, span: Span) -> bool:
-    """Bind one name to a value, or several to the items of a list."""
-    if len(names) == 1:
-        frame.bind(names[0].text, value, names[0].span)
-        return True
-    items = as_list(value, frame, span)
-    if items is None:
-        return False
-    if len(items) != len(names):
-        frame.report(errors.wrong_count(names[0].span.to(names[-1].span), len(names), len(items)))
-        return False
-    for name, item in zip(names, items, strict=True):
-        frame.bind(name.text, item, name.span)
-    return True
-
-
-def as_list(value: Value, frame: Frame, span: Span) -> tuple[Value, ...] | None:
-    """The items of a list; None for anything else (reported)."""
-    if isinstance(value, tuple):
-        return value
-    if value is not UNKNOWN:
-        frame.report(errors.not_a_list(span, value))
-    return None
 
 
 def _index(expr: ast.Index, frame: Frame) -> Value:
@@ -397,75 +373,6 @@ def given_arguments(argument: ast.Argument, frame: Frame) -> list[Given]:
     if isinstance(argument.value, ast.Comprehension):
         return [(None, value, argument.span) for value in comprehend(argument.value, frame)]
     return [(argument.name, evaluate(argument.value, frame), argument.span)]
-
-
-def call(callee: Value, given: list[Given], expr: ast.Apply, frame: Frame) -> Value:
-    """`callee(given)`: a layer configured further, or a function's value."""
-    if callee is UNKNOWN:
-        return UNKNOWN
-    if isinstance(callee, Function):
-        return call_function(callee, given, frame, expr.span)
-    if isinstance(callee, Named):
-        inner = call(callee.layer, given, expr, frame)
-        return Named(inner, callee.label, expr.span) if is_layer(inner) else inner  # pyright: ignore[reportArgumentType]
-    if not isinstance(callee, (OpLayer, BlockLayer)):
-        frame.report(errors.not_callable(expr.span, callee))
-        return UNKNOWN
-    if any(is_tensor(value) for _, value, _ in given):
-        return _call_on_tensor(callee, given, expr, frame)
-    configured = configure(callee, given, frame, expr.span, expr.arguments)
-    if configured is None:
-        return UNKNOWN
-    if isinstance(configured, OpLayer) and configured.op.inputs == (0, 0):
-        return apply(configured, (), frame, expr.span)
-    return configured
-
-
-def _call_on_tensor(callee: OpLayer | BlockLayer, given: list[Given], expr: ast.Apply, frame: Frame) -> Value:
-    name = callee.op.name if isinstance(callee, OpLayer) else callee.block.name.text
-    tensor = next(span for _, value, span in given if is_tensor(value))
-    frame.report(errors.layer_on_tensor(expr.span, name, tensor.text))
-    return UNKNOWN
-
-
-def call_function(function: Function, given: list[Given], frame: Frame, span: Span) -> Value:
-    """The value of a `fn` for its arguments. What it makes becomes part of the caller's graph."""
-    declaration = function.declaration
-    names = [param.name.text for param in declaration.params]
-    bound = match(declaration.name.text, names, {}, given, frame, span)
-    if bound is None:
-        return UNKNOWN
-    site = CallSite(frame, span, declaration.name.text, "fn", place_of(frame))
-    inner = function.home.inner(site)
-    inner.assembly, inner.place = frame.assembly, ""
-    absent = bind_parameters(declaration.params, bound, inner)
-    if absent:
-        frame.report(errors.missing_argument(span, declaration.name.text, absent, declaration.name.span))
-        return UNKNOWN
-    with frame.deeper(span):
-        value = evaluate(declaration.value, inner)
-    if isinstance(value, Sequence) and not value.grouped:
-        return Sequence(value.layers, span, declaration.name.text, grouped=True)
-    return value
-
-
-def bind_parameters(params: tuple[ast.Param, ...], bound: dict[str, Value], frame: Frame) -> tuple[str, ...]:
-    """Bind parameters to their arguments or defaults, in order; the names of those that have neither."""
-    absent: list[str] = []
-    for param in params:
-        name = param.name.text
-        if name in bound:
-            frame.bind(name, bound[name], param.name.span, None)
-        elif param.default is not None:
-            frame.bind(name, evaluate(param.default, frame), param.name.span, None)
-        else:
-            absent.append(name)
-    return tuple(absent)
-
-
-def place_of(frame: Frame) -> str:
-    """Where in its body evaluation stands: the statement, and which unit of how many."""
-    return ", ".join(part for part in (frame.assembly.statement, frame.place) if part)
 
 
 _EVALUATORS: dict[type, Callable[[Any, Frame], Value]] = {

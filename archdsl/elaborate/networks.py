@@ -10,8 +10,9 @@ from archdsl.diagnostic import Diagnostics
 from archdsl.elaborate import errors
 from archdsl.elaborate.arguments import Given, match
 from archdsl.elaborate.bodies import Body
-from archdsl.elaborate.evaluate import bind_parameters, evaluate_alone
+from archdsl.elaborate.evaluate import evaluate_alone
 from archdsl.elaborate.frame import Assembly, Frame, Session, TooMuch
+from archdsl.elaborate.functions import bind_parameters
 from archdsl.elaborate.load import Module
 from archdsl.elaborate.values import UNKNOWN, Value
 from archdsl.ir.graph import Graph

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def emit(
     prim: Prim, wires: tuple[Wire, ...], found: tuple[tuple[object, ...], ...], shapes: object, frame: Frame, span: Span
 ) -> Value:
+    """Add the node of a primitive; its outputs, with what is worth knowing about them said."""
     outputs = tuple(Wire(shape, span=span, batched=bool(wires)) for shape in found)  # pyright: ignore[reportArgumentType]
     if any(_elements(wire) > ACTIVATIONS.value for wire in outputs):
         frame.give_up(ACTIVATIONS, span)
@@ -43,6 +44,7 @@ def add_node(node: Node, frame: Frame) -> None:
 
 
 def arity_fits(layer: OpLayer, wires: tuple[Wire, ...], frame: Frame, span: Span) -> bool:
+    """Whether a primitive takes that many tensors (reported where not)."""
     fewest, most = layer.op.inputs
     if len(wires) >= fewest and (most is None or len(wires) <= most):
         return True
@@ -53,6 +55,7 @@ def arity_fits(layer: OpLayer, wires: tuple[Wire, ...], frame: Frame, span: Span
 
 
 def made(wire: Wire) -> Label:
+    """A label that says which shape a tensor has, at the place that made it."""
     assert wire.span is not None
     name = f"`{wire.name}`" if wire.name else "this"
     return Label(wire.span, f"{name} is {shape_text(wire)}")

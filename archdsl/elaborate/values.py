@@ -160,14 +160,17 @@ class Binding:
 
 
 def is_layer(value: object) -> bool:
+    """Whether a value is a layer."""
     return isinstance(value, LAYERS)
 
 
 def is_tensor(value: object) -> bool:
+    """Whether a value is a tensor, or a join that will be one."""
     return isinstance(value, (Wire, Join))
 
 
 def is_number(value: object) -> bool:
+    """Whether a value is a number."""
     return isinstance(value, Scalar)
 
 

@@ -26,16 +26,19 @@ from archdsl.analyses.walk import applications
 from archdsl.diagnostic import Severity
 from archdsl.ir.graph import Call, Graph
 from archdsl.lints.rule import Context, Finding, Rule
+from archdsl.scalar import Scalar
 from archdsl.source import Span
 
 _HALF = Fraction(1, 2)
+_MOST = 10_000  # units; rows of more are no pyramid
 
 
 def check(context: Context) -> Iterator[Finding]:
     """Networks with a parameter `alpha` whose chain of pyramidal units has other widths."""
     for network in context.networks:
         alpha = network.parameter("alpha")
-        units = [unit for unit in _units(network.graph) if unit[0].name.startswith("pyramid")]
+        counts: dict[int, int] = {}
+        units = list(_units(network.graph, counts)) if _count(network.graph, counts) <= _MOST else []
         stem = next((s.outputs[0][0] for s in network.flow.input.readers if s.name == "conv"), None)
         if isinstance(alpha, (int, Fraction)) and not isinstance(alpha, bool) and stem and units:
             exact = [stem + Fraction(alpha) * j / len(units) for j in range(1, len(units) + 1)]
@@ -60,17 +63,34 @@ def _reason(widths: list[int], exact: list[Fraction]) -> str:
     return "carry the real number through all stages, and round each width by itself"
 
 
-def _units(graph: Graph) -> Iterator[tuple[Graph, int, Span]]:
-    """The blocks of a network in the order in which they run, with their parameter `width`; stages are opened."""
+def _count(graph: Graph, known: dict[int, int]) -> int:
+    """How many pyramidal units run in a graph; each graph is looked into once."""
+    if id(graph) not in known:
+        calls = [(a.what.graph, a.count) for a in applications(graph) if isinstance(a.what, Call)]
+        known[id(graph)] = sum(count if _width(g) is not None else count * _count(g, known) for g, count in calls)
+    return known[id(graph)]
+
+
+def _width(graph: Graph) -> int | None:
+    """The width of a pyramidal unit; None for any other block."""
+    width = next((p.value for p in graph.parameters if p.name == "width"), None)
+    return int(width) if graph.name.startswith("pyramid") and isinstance(width, (int, Scalar)) else None
+
+
+def _units(graph: Graph, counts: dict[int, int]) -> Iterator[tuple[Graph, int, Span]]:
+    """The pyramidal units of a network in the order in which they run, with their widths; stages are opened."""
     for application in applications(graph):
         what = application.what
         if not isinstance(what, Call):
             continue
-        width = next((p.value for p in what.graph.parameters if p.name == "width"), None)
-        if what.graph.name.startswith("pyramid") and width is not None:
-            yield from [(what.graph, int(width), application.node.span)] * application.count  # type: ignore[arg-type]
-        else:
-            yield from _units(what.graph)
+        width = _width(what.graph)
+        for _ in range(application.count):
+            if width is not None:
+                yield what.graph, width, application.node.span
+            elif counts[id(what.graph)]:
+                yield from _units(what.graph, counts)
+            else:
+                break
 
 
 RULE = Rule("L128", "pyramid-widths", Severity.WARNING, check)

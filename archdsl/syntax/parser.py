@@ -99,7 +99,7 @@ _NESTING = frozenset(["not", "-", "^", "else", "(", "[", "."])  # what can nest 
 
 
 def _too_deep(file: ast.File, tokens: list[Token]) -> Span | None:
-    """The place where operators, calls and choices nest too deeply. Brackets are counted before; these need the tree."""
+    """The place where operators, calls and choices nest too deeply: brackets are counted before, these in the tree."""
     if sum(token in _NESTING for token in tokens) <= NESTING.value // 2:
         return None
     waiting: list[tuple[Any, int]] = [(file, 0)]

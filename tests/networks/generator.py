@@ -335,7 +335,7 @@ def product(w: Writer, s: Scope) -> bool:
     x = s.take(rank=2)
     if x is None:
         return False
-    n, d = x.shape
+    n, _ = x.shape
     s.put(
         s.pick(f"matmul({x.name}, {x.name} -> permute([1, 0]))", f"({x.name}, {x.name} -> permute([1, 0])) -> matmul"),
         (n, n),

@@ -95,8 +95,12 @@ BOMBS: dict[str, Callable[[], str]] = {
     "many hidden characters": lambda: "\u202e" * 20_000,
     "many open brackets": lambda: _filled("a@ = (1", 60 * KIB),
     "many open texts": lambda: _filled('a@ = "', 60 * KIB),
-    "many nets of one block": lambda: "block b() {\n" + _filled("a@ = in -> relu", 20 * KIB) + "\nout = in\n}\n"
-    + net(_filled("y@ = x -> b", 20 * KIB, "\n    ")),
+    "many nets of one block": lambda: (
+        "block b() {\n"
+        + _filled("a@ = in -> relu", 20 * KIB)
+        + "\nout = in\n}\n"
+        + net(_filled("y@ = x -> b", 20 * KIB, "\n    "))
+    ),
     # large
     "repeat": lambda: net("y = x -> conv(4, 3) * 9999999"),
     "repeat of repeats": lambda: net("y = x -> ((conv(4, 1) * 1000) * 1000) * 1000"),
@@ -109,40 +113,54 @@ BOMBS: dict[str, Callable[[], str]] = {
     "sum of different": lambda: net("y = sum(x -> conv(i, 1) -> conv(4, 1) for i in 1..5000)"),
     "a row of comprehensions": lambda: "a = [[[1 for i in 1..1000] for j in 1..1000] for k in 1..1000]",
     "range": lambda: "a = len(1..999999999999999999)",
-    "list doubling": lambda: "a0 = [1, 2]\n" + _filled("a@x = a@ + a@", 0) + "\n".join(
-        f"a{i + 1} = a{i} + a{i}" for i in range(60)
+    "list doubling": lambda: (
+        "a0 = [1, 2]\n" + _filled("a@x = a@ + a@", 0) + "\n".join(f"a{i + 1} = a{i} + a{i}" for i in range(60))
     ),
-    "alias lists": lambda: "a0 = [1, 2]\n" + "\n".join(f"a{i + 1} = [a{i}, a{i}]" for i in range(200)) + "\n" + net(
-        "require a200 == a199\n    y = x -> conv(a200, 1)"
+    "alias lists": lambda: (
+        "a0 = [1, 2]\n"
+        + "\n".join(f"a{i + 1} = [a{i}, a{i}]" for i in range(200))
+        + "\n"
+        + net("require a200 == a199\n    y = x -> conv(a200, 1)")
     ),
     "numbers squared": lambda: "a0 = 999999\n" + "\n".join(f"a{i + 1} = a{i} * a{i}" for i in range(60)),
     "powers": lambda: "a = 9^64^64\nb = (9^64)^64\nc = ((1/3)^64)^64\n",
     "a tower of blocks": lambda: _tower(200, "in -> @ -> @", "in -> conv(w, 1)") + net("y = x -> b63"),
     "a tower of sums": lambda: _tower(60, "(in -> @) + (in -> @)", "in -> conv(w, 1)") + net("y = x -> b59"),
-    "a tower of widths": lambda: _tower(40, "(in -> @(w)) + (in -> @(w + 1) -> conv(4, 1)) -> conv(w, 1)", "in -> conv(w, 1)")
-    + net("y = x -> b39"),
+    "a tower of widths": lambda: (
+        _tower(40, "(in -> @(w)) + (in -> @(w + 1) -> conv(4, 1)) -> conv(w, 1)", "in -> conv(w, 1)")
+        + net("y = x -> b39")
+    ),
     "a tower of concatenations": lambda: _tower(60, "concat(in -> @, in -> @)", "in") + net("y = x -> b59"),
     "a tower of joins": lambda: _tower(60, "join(in -> @, in -> @)", "in -> conv(w, 1)") + net("y = x -> b30"),
     "huge sizes": lambda: net("y = x -> conv(2147483647, 2147483647)"),
     "huge upsampling": lambda: net("y = x -> upsample(2147483647) -> upsample(2147483647)"),
     "huge learned": lambda: net("y = learned([2147483647, 2147483647, 2147483647, 2147483647])"),
     "spatial pyramid": lambda: net("y = x -> spp([" + _filled("1", 20 * KIB, ", ") + "])"),
-    "many variants": lambda: net("y = x -> chain(conv(n + i, 1) for i in 1..2000)")
-    + "variants {\n" + _filled("v@ = Net(@)", 40 * KIB) + "\n}\n",
-    "many variants of loops": lambda: net("k = len([i for i in 1..9999])\n    y = x")
-    + "variants {\n" + _filled("v@ = Net(@)", 40 * KIB) + "\n}\n",
-    "many networks of loops": lambda: "a = 1..9999\n" + _filled(
-        "network N@() {\ninput x: [3, 8, 8]\nk = len([i for i in a])\noutput = x -> relu\n}", 40 * KIB
+    "many variants": lambda: (
+        net("y = x -> chain(conv(n + i, 1) for i in 1..2000)")
+        + "variants {\n"
+        + _filled("v@ = Net(@)", 40 * KIB)
+        + "\n}\n"
+    ),
+    "many variants of loops": lambda: (
+        net("k = len([i for i in 1..9999])\n    y = x") + "variants {\n" + _filled("v@ = Net(@)", 40 * KIB) + "\n}\n"
+    ),
+    "many networks of loops": lambda: (
+        "a = 1..9999\n"
+        + _filled("network N@() {\ninput x: [3, 8, 8]\nk = len([i for i in a])\noutput = x -> relu\n}", 40 * KIB)
     ),
     "many recipes": lambda: _filled("recipe r@ {\n    epochs = len([i for i in 1..9999])\n}", 60 * KIB),
-    "many constants of loops": lambda: _filled("c@ = len([i for i in 1..9999])", 40 * KIB)
-    + "\n" + net("k = " + _filled("c@", 9 * KIB, " + ")),
+    "many constants of loops": lambda: (
+        _filled("c@ = len([i for i in 1..9999])", 40 * KIB) + "\n" + net("k = " + _filled("c@", 9 * KIB, " + "))
+    ),
     "requirements of loops": lambda: net(_filled("require len([i for i in 1..9999]) > @", 40 * KIB, "\n    ")),
-    "claims of loops": lambda: net("y = x\n    expect " + _filled("params = len([i for i in 1..9999])", 40 * KIB, ", ")),
+    "claims of loops": lambda: net(
+        "y = x\n    expect " + _filled("params = len([i for i in 1..9999])", 40 * KIB, ", ")
+    ),
     "doc comments": lambda: net("y = x", head='"""' + "A very long doc. " * 3000 + '"""\n'),
     "long names": lambda: net(_filled("y" + "a" * 55 + "@ = x -> relu", 60 * KIB, "\n    ")),
-    "did you mean": lambda: _filled("a" * 60 + "@ = 1", 30 * KIB) + "\n" + net(
-        _filled("q@ = " + "a" * 58 + "b@", 30 * KIB, "\n    ")
+    "did you mean": lambda: (
+        _filled("a" * 60 + "@ = 1", 30 * KIB) + "\n" + net(_filled("q@ = " + "a" * 58 + "b@", 30 * KIB, "\n    "))
     ),
     "reversed order": lambda: "\n".join(f"a{i} = a{i + 1}" for i in range(3000)) + "\n" + net("k = a0\n    y = x"),
     "zip of ranges": lambda: net("k = [a + b for a, b in zip(1..10000, 1..10000)]\n    y = x -> conv(len(k), 1)"),
@@ -150,15 +168,20 @@ BOMBS: dict[str, Callable[[], str]] = {
     "fold of tensors": lambda: net("fn f(a, i) = a -> conv(4, 1)\n    y = fold(f, x, 1..9999)"),
     "scan of lists": lambda: net("fn f(a, i) = a + [i]\n    k = scan(f, [], 1..5000)\n    y = x -> conv(len(k), 1)"),
     "splits": lambda: net("y = x -> conv(10000, 1) -> split(10000) -> concat"),
-    "strings compared": lambda: net("k = [1 for i in 1..9999 if \"" + "a" * 9999 + "\" == \"" + "a" * 9998 + "b\"]\n    y = x"),
-    "messages": lambda: net("require false, \"" + "m" * 50_000 + "\""),
+    "strings compared": lambda: net(
+        'k = [1 for i in 1..9999 if "' + "a" * 9999 + '" == "' + "a" * 9998 + 'b"]\n    y = x'
+    ),
+    "messages": lambda: net('require false, "' + "m" * 50_000 + '"'),
     "choices in a block": lambda: net(
-        "y = x -> b(n)", head="block b(n) {\n" + _filled("a@ = in if n > @ else (in -> relu)", 50 * KIB) + "\nout = in\n}\n"
+        "y = x -> b(n)",
+        head="block b(n) {\n" + _filled("a@ = in if n > @ else (in -> relu)", 50 * KIB) + "\nout = in\n}\n",
     ),
     "a block of many forms": lambda: net(
         "y = x -> chain(b(i) for i in 1..2000)",
         head="block b(n) {\n    out = in if n % 2 == 0 else (in -> conv(4, n % 7 + 1))\n}\n",
     ),
-    "statistics of many shapes": lambda: net("y = x -> conv(1, 1) -> chain(b(i) for i in 1..3000)",
-        head="block b(n) {\n    a = in -> conv(n, 1) -> bn -> relu\n    out = concat(in, a) -> conv(1, 3)\n}\n"),
+    "statistics of many shapes": lambda: net(
+        "y = x -> conv(1, 1) -> chain(b(i) for i in 1..3000)",
+        head="block b(n) {\n    a = in -> conv(n, 1) -> bn -> relu\n    out = concat(in, a) -> conv(1, 3)\n}\n",
+    ),
 }

@@ -14,7 +14,18 @@ from archdsl.syntax.grammar import build, grammar_text
 
 NUMBERS = ("0", "1", "2", "3", "4", "5", "8", "16", "0.5", "1.5", "10%", "1e-4", "2K", "1/2", "7/3", "64", "-1")
 ODD_NUMBERS = (
-    *("2147483647", "2147483648", "999999999999999999", "0.000000000000000001", "1e40", "1e-40", "1e41", "1_0", "9G", "00"),
+    *(
+        "2147483647",
+        "2147483648",
+        "999999999999999999",
+        "0.000000000000000001",
+        "1e40",
+        "1e-40",
+        "1e41",
+        "1_0",
+        "9G",
+        "00",
+    ),
     *("10000", "10001", "10000000", "10000001", "1.5M", "0e0", "1e99", "123456789012345678", "1234567890123456789"),
 )
 TEXTS = ('"same"', '"valid"', '"A"', '"B"', '"channel"', '"sample"', '"image"', '""', '"a\\"b"', '"é→𝔸"', '"""doc"""')
@@ -176,7 +187,7 @@ def _layer(rng: random.Random, blocks: list[str], room: int = 2) -> str:
     if roll < 0.79 and room:
         return f"chain({_layer(rng, blocks, room - 1)} for k in 1..{rng.randint(1, 4)})"
     if roll < 0.84:
-        return rng.choice(("basic(width)", "wide(8)", "bottleneck(16, option=\"C\")", "group(basic, n, 8, stride=2)"))
+        return rng.choice(("basic(width)", "wide(8)", 'bottleneck(16, option="C")', "group(basic, n, 8, stride=2)"))
     return _primitive(rng, rng.choice(list(OPS.values())))
 
 
@@ -214,5 +225,7 @@ def _value(rng: random.Random, param: Param) -> str:
 
 
 def _variants(rng: random.Random) -> str:
-    rows = [f"    v{i} = Net({rng.choice(('4', '8, 3', 'width=2', ''))}), params <= 1M" for i in range(rng.randint(1, 3))]
+    rows = [
+        f"    v{i} = Net({rng.choice(('4', '8, 3', 'width=2', ''))}), params <= 1M" for i in range(rng.randint(1, 3))
+    ]
     return "\n".join(["variants {", *rows, "}", ""])

@@ -16,7 +16,21 @@ _TOKEN = re.compile(
 )
 _SIGNS = tuple("( ) [ ] { } , : . = ~ + - * / // % ^ -> .. == != < <= > >= _ \n".split(" "))
 _WORDS = (
-    *("network", "block", "fn", "import", "as", "variants", "recipe", "extern", "input", "output", "in", "out", "shared"),
+    *(
+        "network",
+        "block",
+        "fn",
+        "import",
+        "as",
+        "variants",
+        "recipe",
+        "extern",
+        "input",
+        "output",
+        "in",
+        "out",
+        "shared",
+    ),
     *("auxiliary", "if", "else", "require", "expect", "reported", "init", "for", "and", "or", "not", "true", "none"),
 )
 _ODD_CHARS = "\x00\x07\x1b\r\x85\u200b\u202e\u2028\ufeff\ud800é→𝔸ﬁ’“\\'`@$;&|?!\t\x0b\x0c\u00a0"

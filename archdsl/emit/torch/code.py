@@ -2,8 +2,8 @@
 
 Two layers can share a loop when their texts are equal and only what fills the holes differs; two blocks can share a
 class when that is equal too. Besides numbered holes a text may hold marks, names that get their final form last:
-`øclass3ø` (a class), `øeach_widthø` (the variable of a loop), `øin0ø` (an operand of a forward expression). The letter ø
-may stand in a Python name, but in no name or text of a spec on its way here: those are ASCII.
+`øclass3ø` (a class), `øeach_widthø` (the variable of a loop), `øin0ø` (an operand of a forward expression). The letter
+ø may stand in a Python name, but in no name or text of a spec on its way here: those are ASCII.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """GoogLeNet (heads=true, classes=1000): GoogLeNet.
 
-Made by archdsl 0.1.0 from googlenet.arch (sha256 7b7dd012d9cd).
+Made by archdsl 0.1.0 from googlenet.arch (sha256 58d8e98d5aa1).
 13,378,280 parameters; 1,582,671,872 multiply-accumulates for one 3×224×224 sample.
 """
 

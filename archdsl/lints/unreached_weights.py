@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from archdsl.diagnostic import Severity
-from archdsl.lints.flow import CONVS, NORMS, Step, downstream, upstream
+from archdsl.lints.flow import CONVS, NORMS, upstream
 from archdsl.lints.names import bindings
 from archdsl.lints.rule import Context, Finding, Rule
 
@@ -32,14 +32,10 @@ def check(context: Context) -> Iterator[Finding]:
     unused = {binding.name.text for binding in bindings(context.file) if not binding.uses}
     for flow in context.flows():
         alive = upstream([flow.output, flow.auxiliary])
-        for step in flow.named(_LEARNING):
-            if id(step) not in alive and not _is_said_otherwise(step, unused):
+        said = upstream(step for step in flow.steps if step.node is not None and step.node.statement in unused)
+        for step in flow.named(_LEARNING):  # what leads to an unused name is reported there
+            if id(step) not in alive and id(step) not in said:
                 yield Finding(step.span, f"the weights of this `{step.name}` never reach an output")
-
-
-def _is_said_otherwise(step: Step, unused: set[str]) -> bool:
-    """Whether what it leads to is reported as an unused name."""
-    return any(s.node is not None and s.node.statement in unused for s in downstream([step]).values())
 
 
 RULE = Rule("L126", "unreached-weights", Severity.WARNING, check)

@@ -30,11 +30,12 @@ class Broken(Exception):
 
 @dataclass(frozen=True)
 class Fed:
-    """What came of one text: its compiler's result, the modules, the CPU seconds it took."""
+    """What came of one text: the compiler's result, the modules, the CPU seconds of an answer, and of all there is."""
 
     checked: pipeline.Checked
     modules: dict[str, str]
     seconds: float
+    every: float
 
 
 def read_corpus(source: Source, path: str) -> Source | str:
@@ -53,20 +54,30 @@ def feed(text: str, name: str = "specs/fuzz.arch") -> Fed:
     """Compile and render a text; `Broken` or whatever escapes from archdsl where a promise does not hold."""
     began = time.process_time()
     source = Source(name, text)
-    checked, modules = pipeline.compile(source, reader=read_corpus)
+    checked = pipeline.check(source, reader=read_corpus)
     found = list(checked.diagnostics)
-    texts = [render.text(found), render.text(found, colour=True), render.github(found)]
+    texts = [render.text(found)]
+    seconds = time.process_time() - began
+    modules = _modules(checked)
+    texts += [render.github(found)]
     document = json.loads(render.as_json(found))
     for network in checked.networks[:1]:
         texts += [summary(network.graph, network.cost), dump(network.graph)]
-    seconds = time.process_time() - began
+    every = time.process_time() - began
     _check_diagnostics(found)
-    _check_output(texts[0], texts[2:])
+    _check_output(texts[0], texts[1:])
     if len(document["diagnostics"]) > limits.DIAGNOSTICS.value:
         raise Broken(f"R03: {len(document['diagnostics'])} diagnostics in the JSON form")
     for module in modules.values():
         _check_module(module, _externs(checked))
-    return Fed(checked, modules, seconds)
+    return Fed(checked, modules, seconds, every)
+
+
+def _modules(checked: pipeline.Checked) -> dict[str, str]:
+    """As `pipeline.compile`: the module of the first network of a file without errors."""
+    if checked.diagnostics.has_errors or not checked.networks:
+        return {}
+    return {pipeline.module_name(checked.source): pipeline.emit(checked, checked.networks[0])}
 
 
 def _check_diagnostics(found: Iterable[Diagnostic]) -> None:

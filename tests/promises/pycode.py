@@ -28,7 +28,16 @@ _FORBIDDEN = frozenset(
 
 def escapes(tree: ast.Module, externs: frozenset[str] = frozenset()) -> str:
     """The first thing in a module that may not be there; empty where all is well."""
-    return next((found for node in ast.walk(tree) for found in _node(node, tree, externs)), "") or _top(tree)
+    known = _known(tree)
+    return next((found for node in ast.walk(tree) for found in _node(node, known, externs)), "") or _top(tree)
+
+
+def _known(tree: ast.Module) -> frozenset[str]:
+    """What may be called by its bare name."""
+    defined = {n.name for n in tree.body if isinstance(n, (ast.ClassDef, ast.FunctionDef))}
+    imported = {a.asname or a.name for n in tree.body if isinstance(n, ast.ImportFrom) for a in n.names}
+    bound = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return _CALLED | defined | imported | bound
 
 
 def _top(tree: ast.Module) -> str:
@@ -41,7 +50,7 @@ def _top(tree: ast.Module) -> str:
     return ""
 
 
-def _node(node: ast.AST, tree: ast.Module, externs: frozenset[str]) -> Iterator[str]:
+def _node(node: ast.AST, known: frozenset[str], externs: frozenset[str]) -> Iterator[str]:
     kind = type(node).__name__
     if kind not in _NODES:
         yield f"a {kind}"
@@ -54,7 +63,7 @@ def _node(node: ast.AST, tree: ast.Module, externs: frozenset[str]) -> Iterator[
     if isinstance(node, ast.Attribute) and _bad(node.attr) and not _own(node):
         yield f"the attribute {node.attr}"
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        yield from _call(node.func.id, tree)
+        yield from _call(node.func.id, known)
 
 
 def _bad(name: str) -> bool:
@@ -66,11 +75,8 @@ def _own(node: ast.Attribute) -> bool:
     return isinstance(node.value, ast.Name) and node.value.id == "self" and not node.attr.startswith("__")
 
 
-def _call(name: str, tree: ast.Module) -> Iterator[str]:
-    defined = {n.name for n in tree.body if isinstance(n, (ast.ClassDef, ast.FunctionDef))}
-    imported = {a.asname or a.name for n in tree.body if isinstance(n, ast.ImportFrom) for a in n.names}
-    bound = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    if name not in _CALLED | defined | imported | bound:
+def _call(name: str, known: frozenset[str]) -> Iterator[str]:
+    if name not in known:
         yield f"a call of {name}"
 
 

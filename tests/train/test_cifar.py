@@ -205,10 +205,10 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
     """A few bytes changed, cut out, doubled or swapped for an import."""
     out = bytearray(data)
     for _ in range(chance.randint(1, 4)):
-        at = chance.randrange(len(out))
+        at = chance.randrange(max(1, len(out)))  # earlier changes may have left nothing
         match chance.randrange(5):
             case 0:
-                out[at] = chance.randrange(256)
+                out[at : at + 1] = bytes([chance.randrange(256)])
             case 1:
                 del out[at : at + chance.randint(1, 20)]
             case 2:

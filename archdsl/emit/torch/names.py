@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 
 from archdsl.emit.torch.helpers import HELPERS
-from archdsl.emit.torch.reserved import BUILTINS, KEYWORDS, MODULE
+from archdsl.emit.torch.reserved import BUILTINS, KEYWORDS, MODULE, UNITTEST
 
 # Easily misread: pycodestyle refuses them.
 _MISREAD = frozenset({"l", "O", "I"})
@@ -21,7 +21,7 @@ _GLOBALS = frozenset({"torch", "nn", "F", "Tensor", "self", "network"})
 _NAME = re.compile(r"[A-Za-z][0-9A-Za-z_]*")
 
 NOT_LOCAL = KEYWORDS | BUILTINS | _MISREAD | _GLOBALS | frozenset(HELPERS)
-NOT_FIELD = KEYWORDS | MODULE | _GLOBALS
+NOT_FIELD = KEYWORDS | MODULE | _GLOBALS | UNITTEST
 NOT_CLASS = KEYWORDS | BUILTINS | _MISREAD | _GLOBALS
 
 

@@ -57,3 +57,12 @@ MODULE = _words(
     train training type xpu zero_grad
     """
 )
+
+# Methods that unittest once had; linters take an attribute of that name for a use of them.
+UNITTEST = _words(
+    """
+    assert_ assertAlmostEquals assertEquals assertNotAlmostEquals assertNotEquals assertNotRegexpMatches
+    assertRaisesRegexp assertRegexpMatches failIf failIfAlmostEqual failIfEqual failUnless failUnlessAlmostEqual
+    failUnlessEqual failUnlessRaises
+    """
+)

@@ -14,7 +14,10 @@ from typing import Self, cast
 
 from archdsl.analyses.walk import closing, is_alias, merged, plain, product, sizes
 from archdsl.ir.graph import Branches, Call, Chain, Extern, Graph, Node, Prim, Unit, Wire, all_graphs
+from archdsl.ops.merge import broadcast
 from archdsl.ops.op import Saved
+
+_PAIRWISE = ("mul", "max", "min")  # two tensors after the other, from the left
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,15 +234,34 @@ class Tape:
         self, prim: Prim, inputs: Sequence[Wire], came: list[_Storage], outputs: tuple[Wire, ...], copies: int
     ) -> list[_Storage]:
         shapes, attrs = sizes(tuple(inputs)), plain(prim.attrs)
-        if is_alias(prim.op, attrs) and came:
+        if is_alias(prim.op, attrs, len(came)) and came:
             return [came[0]] * len(outputs)
         learned = any(weight.trainable for weight in prim.op.weights(shapes, attrs))
         grad = learned or any(storage.grad for storage in came)
         source = not came and learned  # the weight itself is the output
         outs = [self.new(Bytes() if source else size_of(wire), copies, grad) for wire in outputs]
-        if grad and not source:
+        if grad and not source and prim.op.name in _PAIRWISE:
+            self.save_pairs(prim.op.name, inputs, came, copies)
+        elif grad and not source:
             self.save(prim.op.saved(shapes, attrs), came, outs, learned, copies)
         return outs
+
+    def save_pairs(self, name: str, inputs: Sequence[Wire], came: list[_Storage], copies: int) -> None:
+        """Marks what is kept where two tensors after the other meet, and adds the results in between.
+
+        A factor is kept for the gradient of the other one; both of a maximum are kept for the gradient of either.
+        """
+        left, grad = inputs[0], came[0].grad
+        for i, (wire, storage) in enumerate(zip(inputs[1:], came[1:], strict=True), 1):
+            keeps_right = grad if name == "mul" else grad or storage.grad
+            keeps_left = storage.grad if name == "mul" else keeps_right
+            storage.saved = storage.saved or keeps_right
+            if keeps_left and i == 1:
+                came[0].saved = True
+            elif keeps_left:
+                self.extra += size_of(left) * copies
+            shape = broadcast(left.shape, wire.shape) or left.shape
+            left, grad = Wire(shape, batched=left.batched or wire.batched), grad or storage.grad
 
     def save(self, saved: Saved, came: list[_Storage], outs: list[_Storage], learned: bool, copies: int) -> None:
         """Marks what one primitive keeps. A factor is kept only for the gradient of the others or of the weights."""

@@ -61,7 +61,7 @@ def activations(graph: Graph) -> Bytes:
 
 def _own(application: Application) -> Bytes:
     op, outputs = application.op, application.node.outputs
-    if op is not None and (is_alias(op, application.attrs) or _is_source(op)):
+    if op is not None and (is_alias(op, application.attrs, len(application.inputs)) or _is_source(op)):
         return Bytes()
     batched = outputs[0].batched if outputs else True
     elements = FLOAT * sum(product(shape) for shape in application.outputs)
@@ -112,7 +112,7 @@ def _bases(graph: Graph) -> dict[int, Wire]:
 def _source(node: Node, k: int) -> Wire | None:
     """The input whose memory output `k` of a node is."""
     what = node.what
-    if isinstance(what, Prim) and what.body is None and is_alias(what.op, plain(what.attrs)):
+    if isinstance(what, Prim) and what.body is None and is_alias(what.op, plain(what.attrs), len(node.inputs)):
         return node.inputs[0] if node.inputs else None
     if isinstance(what, Call) and len(what.graph.outputs) == len(node.outputs):
         found = _summary(what.graph).outputs[k]

@@ -132,9 +132,11 @@ def closing(node: Node, graph: Graph) -> Prim | None:
     return graph.open_join if len(node.outputs) != len(graph.outputs) else None
 
 
-def is_alias(op: Op, attrs: Attrs) -> bool:
+def is_alias(op: Op, attrs: Attrs, inputs: int) -> bool:
     """Whether the output is its input's memory: views, and layers that do nothing as they are set."""
-    return op.alias or (op.name in ("dropout", "channel_dropout") and attrs.get("p") == 0)
+    if op.name in ("dropout", "channel_dropout"):
+        return attrs.get("p") == 0
+    return op.alias or (inputs == 1 and op.name in ("sum", "mean", "max", "min", "join"))
 
 
 def opened(node: Node, count: int, copies: int, seen: set[str]) -> Iterator[Application]:

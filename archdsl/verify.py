@@ -109,11 +109,16 @@ def _attends(root: Graph) -> bool:
 
 
 def build(text: str, name: str, device: str = "cpu") -> nn.Module:
-    """An instance of the network class in a generated module: the one called `name`, or else its last class."""
+    """An instance of the network `name` in a generated module: its last class, whatever it had to be called there.
+
+    A helper class may have the name that the network has in the spec. Raises ValueError where there is no class.
+    """
     space = ModuleType("generated")
     exec(compile(text, "<generated>", "exec"), space.__dict__)
     found = [v for v in vars(space).values() if isinstance(v, type) and issubclass(v, nn.Module)]
-    made = cast("Callable[[], nn.Module]", vars(space).get(name) or found[-1])
+    if not found:
+        raise ValueError(f"no class for {name} in the generated text")
+    made = cast("Callable[[], nn.Module]", found[-1])
     with torch.device(device):
         return made()
 

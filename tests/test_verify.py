@@ -134,8 +134,15 @@ class Net(nn.Module):
     assert report.device == "cpu"
 
 
-def test_build_takes_the_last_class_where_the_name_is_another() -> None:
-    assert type(build(RESNET.replace("= N", "= 1"), "Other")).__name__ == "ResNet"
+def test_build_takes_the_last_class() -> None:
+    """A helper may have the name that the network had in the spec."""
+    helper = (
+        "\n\nclass Other(nn.Module):\n    def __init__(self, layer: nn.Module) -> None:\n        super().__init__()\n"
+    )
+    text = RESNET.replace("= N", "= 1").replace("\n\nclass Basic", f"{helper}\n\nclass Basic")
+    assert type(build(text, "Other")).__name__ == "ResNet"
+    with pytest.raises(ValueError, match="no class for Other"):
+        build("", "Other")
 
 
 def test_rows_of_a_wrong_graph() -> None:

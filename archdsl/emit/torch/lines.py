@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from archdsl.emit.torch.codes import NodeCode
 from archdsl.emit.torch.layout import STEP, WIDTH
@@ -49,9 +50,10 @@ class Lines:
         target = self.spare("h") if target == "_" else target
         self._set_aside(root)
         ends = pieces(root, lambda first, last: self._between_fits(first, last, target))
+        outer = {id(inner): step for inner, step in pairwise(spine(root))}
         for end in ends[:-1]:
             self.line(f"{target} = ", self.rendered(end), (end.wire,))
-            _replace(root, end, ast.Name(target))
+            _replace(outer[id(end)], end, ast.Name(target))
         return self.rendered(root)
 
     def reads_well(self, head: str, root: Tree) -> bool:
@@ -103,9 +105,10 @@ class Lines:
     def _set_aside(self, root: Tree) -> None:
         """Give names of their own to operands beside the longest path that are too long to stay where they are."""
         path = spine(root)
+        on_path = set(map(id, path))
         for step in path:
             for place, operand in enumerate(step.operands):
-                if isinstance(operand, Tree) and operand not in path and operand.depth >= DEEPEST - 1:
+                if isinstance(operand, Tree) and id(operand) not in on_path and operand.depth >= DEEPEST - 1:
                     target = self.spare(_wish(operand.node))
                     self.assign(target, operand)
                     step.operands[place] = ast.Name(target)
@@ -115,10 +118,9 @@ def _wish(node: NodeCode) -> str:
     return node.label or node.statement or "h"
 
 
-def _replace(root: Tree, end: Tree, value: ast.expr) -> None:
-    """Put a value in the place of a step on the longest path of a tree."""
-    for step in spine(root):
-        step.operands = [value if operand is end else operand for operand in step.operands]
+def _replace(step: Tree, end: Tree, value: ast.expr) -> None:
+    """Put a value in the place of an operand of a step."""
+    step.operands = [value if operand is end else operand for operand in step.operands]
 
 
 def commented(lines: Sequence[str], comment: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import torch
 
 from archdsl.fsio import make_directory, write_atomic
 from archdsl.recipe import Recipe
+from archdsl.train import checkpoint
 from archdsl.train.device import Device
 from archdsl.train.job import Job, TrainConfig
 from archdsl.train.progress import Row
@@ -28,7 +29,7 @@ def choose(config: TrainConfig, name: str) -> Path:
     """The folder asked for, or the next free `runs/<name>-<number>`."""
     if config.out is None:
         return next(p for n in range(1, 10**6) if not (p := Path("runs") / f"{name}-{n}").exists())
-    if not config.resume and (config.out / MODEL).exists():
+    if not config.resume and any(checkpoint.finished(config.out)):
         raise TrainTrouble(f"{config.out} already holds a run: add --resume to go on with it, or choose another folder")
     return config.out
 

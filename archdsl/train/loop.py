@@ -236,15 +236,16 @@ class Trainer:
         self._guard(wrong, batch)
         if self.recipe.clip is not None:
             clip_grads_with_norm_(self.optimizer.names, self.recipe.clip, norm)
-        self.scaler.step(self.optimizer)  # pyright: ignore[reportArgumentType]
+        self.scaler.step(self.optimizer.inner)
         self.scaler.update()
+        self.optimizer.hold()
         self.sums[0] += loss * len(batch.labels)
         if self.average:
             self.average.update(self.model)
 
     def _guard(self, wrong: Tensor, batch: Batch) -> None:
         """On the CPU stop at once. On a GPU tell the fused optimiser to skip, and look at the flag now and then."""
-        if self.device.reads_are_free:
+        if self.device.reads_are_free or not self.optimizer.skips:
             if bool(wrong):
                 self._not_finite(batch)
             return

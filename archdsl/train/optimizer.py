@@ -81,6 +81,9 @@ class Optimizer:
         self.names = {parameter: name for name, parameter in model.named_parameters()}
         by_name = treatments(model, recipe.rules)
         self.inner = _build(recipe, _groups(self.names, by_name, recipe))
+        self.skips = bool(self.inner.defaults.get("fused"))
+        """Whether a step can be left out by the kernel itself, where its `found_inf` says so."""
+        self._remember_from_the_start()
         self.limits = [
             (parameter, by_name[name])
             for parameter, name in self.names.items()
@@ -97,9 +100,15 @@ class Optimizer:
                 group["momentum"] = moving
         return rate
 
-    def step(self) -> None:
-        """Update the weights, then hold them to their limits."""
-        self.inner.step()
+    def _remember_from_the_start(self) -> None:
+        """Give momentum its zeros now: a fused first step that is skipped would leave it what memory held before."""
+        sgd = self.recipe.optimizer
+        if isinstance(sgd, Sgd) and sgd.momentum and self.skips:
+            for parameter in self.names:
+                self.inner.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter, requires_grad=False)
+
+    def hold(self) -> None:
+        """Hold the weights to their limits."""
         for parameter, treatment in self.limits:
             _limit(parameter.data, treatment)
 
@@ -154,7 +163,8 @@ def _build(recipe: Recipe, groups: Iterable[dict[str, object]]) -> torch.optim.O
     make: Callable[..., torch.optim.Optimizer]
     match recipe.optimizer:
         case Sgd(lr=lr, momentum=m, nesterov=nesterov, dampening=d):
-            return torch.optim.SGD(groups, lr, m, d, nesterov=nesterov, fused=True)
+            # with dampening the first step is a special case that only the other kernels know
+            return torch.optim.SGD(groups, lr, m, d, nesterov=nesterov, fused=d == 0)
         case RmsProp(lr=lr, decay=alpha, momentum=m, eps=eps):
             return torch.optim.RMSprop(groups, lr, alpha, eps, momentum=m)
         case Adam() as adam:

@@ -1,6 +1,6 @@
 """Mutated pickles through our reader under an audit hook that ends the process when anything is run, opened or imported.
 
-    python hammering.py COUNT
+python hammering.py COUNT
 """
 
 from __future__ import annotations

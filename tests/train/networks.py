@@ -1,6 +1,6 @@
 """Small networks as text, as the compiler would write them."""
 
-TINY = '''
+TINY = """
 import torch.nn.functional as F
 from torch import nn
 
@@ -16,9 +16,9 @@ class Tiny(nn.Module):
     def forward(self, x):
         x = F.relu(self.norm(self.conv(x)))
         return self.linear(self.drop(F.adaptive_avg_pool2d(x, 1).flatten(1)))
-'''
+"""
 
-AUXILIARY = '''
+AUXILIARY = """
 import torch.nn.functional as F
 from torch import nn
 
@@ -35,9 +35,9 @@ class Deep(nn.Module):
         aux = self.side(x.mean((2, 3)))
         out = self.linear(F.relu(x).mean((2, 3)))
         return (out, aux) if self.training else out
-'''
+"""
 
-RESNET20 = '''
+RESNET20 = """
 import torch.nn.functional as F
 from torch import nn
 
@@ -73,4 +73,4 @@ class ResNet20(nn.Module):
     def forward(self, x):
         x = self.units(F.relu(self.norm(self.conv(x))))
         return self.linear(x.mean((2, 3)))
-'''
+"""

@@ -97,11 +97,15 @@ def test_every_protocol(python_form: Path, protocol: int):
 
 
 def test_a_file_that_is_not_the_published_one_is_named(python_form: Path):
-    with pytest.raises(DataTrouble, match=r"batches.meta: this is not the published file.*expected f96.*, found [0-9a-f]"):
+    with pytest.raises(
+        DataTrouble, match=r"batches.meta: this is not the published file.*expected f96.*, found [0-9a-f]"
+    ):
         load("cifar10", Request(python_form))
 
 
-@pytest.mark.parametrize(("directory", "message"), [(None, "say where it is with --data-dir"), ("x", "expected a folder")])
+@pytest.mark.parametrize(
+    ("directory", "message"), [(None, "say where it is with --data-dir"), ("x", "expected a folder")]
+)
 def test_where_it_should_be_is_said(tmp_path: Path, directory: str | None, message: str):
     with pytest.raises(DataTrouble, match=message):
         load("cifar10", Request(None if directory is None else tmp_path / directory))

@@ -238,9 +238,7 @@ def test_a_full_disk_costs_one_save(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert digest(tmp_path) == whole
 
 
-def test_a_disk_that_stays_full_ends_the_run_with_the_old_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_disk_that_stays_full_ends_the_run_with_the_old_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     full_disk(monkeypatch, range(1, 100))
     code, text = go(tmp_path, job(RECIPE.model_copy(update={"epochs": 6})))
     assert code == 3

@@ -39,9 +39,7 @@ def test_steps_fall_at_the_start_of_those_epochs():
 
 
 def test_steps_by_iteration_and_fraction():
-    by_iteration = Recipe(
-        optimizer=sgd(), schedule=Steps(at=(32_000.0, 48_000.0), by="iteration"), iterations=64_000
-    )
+    by_iteration = Recipe(optimizer=sgd(), schedule=Steps(at=(32_000.0, 48_000.0), by="iteration"), iterations=64_000)
     r = rates(by_iteration, 352)
     assert [i for i in range(1, 64_000) if r[i] != r[i - 1]] == [32_000, 48_000]
     by_fraction = Recipe(optimizer=sgd(), schedule=Steps(at=(0.5, 0.75), by="fraction"), epochs=300)

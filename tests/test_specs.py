@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,23 @@ import pytest
 import torch
 from oracles.common import still
 from oracles.compare import assert_same
+from oracles.densenet import densenet
+from oracles.fmp import FractionalMaxPool, fmp, sizes, torch_regions
+from oracles.fractalnet import fractalnet
 from oracles.ports import PORTS
+from oracles.pyramidnet import pyramidnet
+from oracles.resnet import resnet, resnet_bottleneck
+from oracles.shakeshake import shakeshake, shakeshake_next
+from oracles.stochdepth import Unit as StochasticUnit
+from oracles.stochdepth import stochastic_depth
+from oracles.swapout import swapout
 from oracles.table import ORACLES
-from torch import nn
-from zoo import REFERENCE, ROOT, zoo
+from oracles.weighted import weighted_resnet
+from torch import Tensor, nn
+from zoo import REFERENCE, ROOT, Entry, zoo
 
 import archdsl
+from archdsl.ir.graph import Chain, Node
 
 SPECS = sorted(path.stem for path in (ROOT / "specs").glob("*.arch"))
 LONGEST = 45  # lines of a spec
@@ -28,18 +40,73 @@ TOLERANCE = 1e-5
 SMALL: dict[str, dict[str, object]] = {
     "lenet5_dense_c3": {},
     "lenet5_rgb": {},
+    "nin_c10": {},
+    "dsn_c10": {},
+    "fitnet19_c10": {},
+    "allcnn_c_c10": {},
+    "highway32_c10_inferred": {},
+    "elu11_c100": {},
     "resnet20_A_c10": {},
     "resnet110_A_c10": {},
+    "plain20_c10": {},
     "preresnet164_c10": {},
     "wrn16_4_c10": {},
     "wrn40_1_c10": {},
-    "densenet_BC_L100_k12_c10": {},
-    "densenet_L40_k12_c16_c10": {},
-    "pyramidnet110_a48_c10": {},
-    "fractalnet_c3_b5_generator_c10": {},
     "shakeshake26_2x32d_c10": {"forward": "even", "backward": "even"},
+    "inception_3a_naive": {},
+    "inception_3a_reduced": {},
 }
-LARGE = ("resnext29_8x64d_c10", "pyramidnet272_a200_bn_c10", "wrn28_10_c10", "resnet1202_A_c10", "preresnet1001_c10")
+LARGE = (
+    *("alexnet_2012", "maxout_c10", "highway19_c10", "elu18_c10", "resnet1202_A_c10", "preresnet1001_c10"),
+    *("resnet164_bottleneck_c10", "stochdepth110_c10", "swapout_v2_32_w4_c10", "weighted_resnet118_c10"),
+    *("resnext29_8x64d_c10", "pyramidnet272_a200_bn_c10", "wrn28_10_c10", "densenet_L100_k24_c48_c10"),
+    *("fractalnet_c3_b5_generator_c10", "fractalnet_c3_b5_doubling_c10", "densenet_BC_L100_k12_c10"),
+    *("pyramidnet110_a48_c10", "googlenet_aux", "hesun_A", "hesun_D"),
+)
+
+THIN = (8, 16, 32, 64, 64)
+
+# The same spec and the same transcription at a size that is quickly compared.
+REDUCED: dict[str, tuple[Entry, Callable[[], nn.Module]]] = {
+    "resnet_b": (Entry("resnet", {"depth": 14, "option": "B"}), lambda: resnet(14, "B")),
+    "resnet_c": (Entry("resnet", {"depth": 14, "option": "C"}), lambda: resnet(14, "C")),
+    "resnet_bottleneck": (Entry("resnet-bottleneck", {"depth": 20}), lambda: resnet_bottleneck(20)),
+    "stochastic_depth": (Entry("stochastic-depth", {"depth": 14}), lambda: stochastic_depth(14)),
+    "stochastic_depth_uniform": (
+        Entry("stochastic-depth", {"depth": 14, "uniform": True, "last": 0.8}),
+        lambda: stochastic_depth(14, last=0.8, decay=False),
+    ),
+    "swapout": (Entry("swapout", {"depth": 14, "k": 1}), lambda: swapout(14, 1)),
+    "weighted": (Entry("weighted-resnet", {"depth": 16}), lambda: weighted_resnet(16)),
+    "shake_even": (
+        Entry("shake-shake", {"base": 8, "forward": "even", "backward": "even"}),
+        lambda: shakeshake(26, 8),
+    ),
+    "shake_next": (
+        Entry("shake-shake-29-2x4x64d", {"depth": 11, "base": 4, "forward": "even", "backward": "even"}),
+        lambda: shakeshake_next(11, 4, 4),
+    ),
+    "densenet": (
+        Entry("densenet", {"depth": 22, "growth": 8, "compact": False, "stem": 16}),
+        lambda: densenet(22, 8, 16),
+    ),
+    "densenet_bc": (Entry("densenet", {"depth": 22, "growth": 8}), lambda: densenet(22, 8, 16, bc=True)),
+    "pyramidnet": (Entry("pyramidnet", {"depth": 20, "alpha": 25}), lambda: pyramidnet(20, 25)),
+    "pyramidnet_bottleneck": (
+        Entry("pyramidnet", {"depth": 20, "alpha": 20, "bottleneck": True}),
+        lambda: pyramidnet(20, 20, True),
+    ),
+    "fractalnet": (Entry("fractalnet", {"width": 8}), lambda: fractalnet(3, THIN)),
+    "fractalnet_doubling": (
+        Entry("fractalnet", {"width": 8, "widen": True}),
+        lambda: fractalnet(3, THIN, doubling=True),
+    ),
+    "fractalnet_after": (
+        Entry("fractalnet", {"width": 8, "pool_first": False}),
+        lambda: fractalnet(3, THIN, pool="after"),
+    ),
+    "fmp": (Entry("fmp", {"k": 4}), lambda: fmp(4)),
+}
 
 # pytorchcv's own modules, where they are right or depart in a way that a parameter of the spec shares.
 PORTED: dict[str, dict[str, object]] = {
@@ -48,8 +115,34 @@ PORTED: dict[str, dict[str, object]] = {
     "wrn16_4_c10": {},
     "densenet_BC_L100_k12_c10": {},
     "pyramidnet110_a48_c10": {},
-    "fractalnet_c3_b5_generator_c10": {"pool_first": False},
+    "resnet164_bottleneck_c10": {},
 }
+PORTED_LARGE: dict[str, dict[str, object]] = {
+    "fractalnet_c3_b5_generator_c10": {"pool_first": False},
+    "resnet1202_A_c10": {"option": "B"},
+    "resnet1001_bottleneck_c10": {},
+    "preresnet1001_c10": {"stride_in_3x3": True},
+    "wrn28_10_c10": {},
+    "wrn40_4_c10": {},
+    "densenet_BC_L190_k40_c10": {},
+    "densenet_L100_k24_c48_c10": {"theta": 0.5},
+    "pyramidnet110_a84_c10": {},
+    "pyramidnet272_a200_bn_c10": {},
+    "resnext29_8x64d_c10": {},
+    "nin_c10": {"padded": True},
+}
+
+
+def test_every_entry_of_the_reference_has_a_spec() -> None:
+    assert set(zoo()) == set(REFERENCE)
+
+
+def _sizes(nodes: Iterable[Node]) -> Iterator[tuple[int, ...]]:
+    """Sizes of all tensors in order, those between the layers of a chain included."""
+    for node in nodes:
+        if isinstance(node.what, Chain):
+            yield from _sizes(unit.node for unit in node.what.units())
+        yield from (wire.values for wire in node.outputs)
 
 
 @pytest.mark.parametrize("name", sorted(zoo()))
@@ -58,7 +151,7 @@ def test_counts_and_stages_equal_the_reference(name: str) -> None:
     network = zoo()[name].load().network
     assert network.cost.params.total == expected["params_exact"]
     assert network.cost.macs.total == expected["macs_exact"]
-    sizes = iter([wire.values for node in network.graph.nodes for wire in node.outputs])
+    sizes = _sizes(network.graph.nodes)
     for stage in expected["stage_output_shapes"]:
         assert tuple(stage) in sizes, f"no stage {stage} (in this order)"
 
@@ -79,57 +172,108 @@ def test_a_spec_has_no_findings(spec: str) -> None:
 
 
 @contextmanager
-def _random_parts_off(module: nn.Module) -> Iterator[None]:
-    """Dropout and drop-path off; the network draws no column."""
+def _random_parts_off(module: nn.Module, train: bool) -> Iterator[None]:
+    """Dropout and drop-path off, layers all alive, masks at their means; the network draws no column."""
     space = type(module).forward.__globals__
     drawn = space.get("draw_column")
     space["draw_column"] = lambda network, x: None
+    kept = {part: part.keep for part in module.modules() if type(part).__name__ == "StochasticDepth"}
     for part in module.modules():
-        if type(part).__name__ == "Join":
-            part.drop, part.column = 0.0, None
+        match type(part).__name__:
+            case "Join":
+                part.drop, part.column = 0.0, None
+            case "StochasticDepth" if train:
+                part.keep = 1.0
+            case "BernoulliMask":
+                part.forward = partial(torch.mul, part.keep)
+            case "FractionalMaxPool2d":
+                part.register_forward_pre_hook(_fix_regions)
     yield still(module)
     space["draw_column"] = drawn
+    for part, keep in kept.items():
+        part.keep = keep
 
 
-def _inputs(name: str) -> torch.Tensor:
-    return torch.randn(
-        2, *REFERENCE[name]["input_shape"], dtype=torch.float64, generator=torch.Generator().manual_seed(1)
-    )
+def _fix_regions(pool: nn.Module, given: tuple[Tensor]) -> None:
+    """The same regions for every sample and channel."""
+    pool._buffers.pop("_random_samples", None)
+    pool._random_samples = given[0].new_full((*given[0].shape[:2], 2), 0.5)
 
 
-def _same(name: str, other: nn.Module, parameters: dict[str, object]) -> None:
-    module: Any = zoo()[name].load(**parameters).build()
-    with _random_parts_off(module):
-        match = assert_same(still(other), module, _inputs(name), TOLERANCE)
-        assert_same(other, module, _inputs(name), TOLERANCE, train=True, match=match)
+def _still(other: nn.Module) -> nn.Module:
+    """A transcription without chance, its fractional pooling at PyTorch's regions."""
+    pools = [part for part in other.modules() if isinstance(part, FractionalMaxPool)]
+    for pool, (size, out) in zip(pools, sizes(), strict=False):
+        pool.fixed = (torch_regions(size - 1, out, 0.5),) * 2
+    return still(other)
 
 
+def _inputs(shape: list[int]) -> torch.Tensor:
+    return torch.randn(2, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+
+def _same(other: nn.Module, entry: Entry, **parameters: object) -> None:
+    spec = entry.load(**parameters)
+    module: Any = spec.build()
+    inputs = _inputs(list(spec.network.graph.inputs[0].values))
+    with _random_parts_off(module, train=False):
+        match = assert_same(_still(other), module, inputs, TOLERANCE)
+    with _random_parts_off(module, train=True):
+        assert_same(other, module, inputs, TOLERANCE, train=True, match=match)
+
+
+SAME_PADDING = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
+
+
+@SAME_PADDING
 @pytest.mark.parametrize("name", sorted(SMALL))
 def test_same_function_as_an_independent_transcription(name: str) -> None:
-    _same(name, ORACLES[name](), SMALL[name])
+    _same(ORACLES[name](), zoo()[name], **SMALL[name])
+
+
+@pytest.mark.parametrize("name", sorted(REDUCED))
+def test_same_function_as_a_transcription_of_its_size(name: str) -> None:
+    entry, oracle = REDUCED[name]
+    _same(oracle(), entry)
+
+
+def test_skipped_layers_are_the_transcription_s() -> None:
+    """With every branch closed, stochastic depth leaves shortcuts and ReLUs: no gradient, statistics at rest."""
+    entry, oracle = REDUCED["stochastic_depth"]
+    other, module = oracle(), entry.load().build()
+    inputs = _inputs([3, 32, 32])
+    match = assert_same(other, module, inputs, TOLERANCE)
+    for part in other.modules():
+        if isinstance(part, StochasticUnit):
+            part.fixed = False
+    for part in module.modules():
+        if type(part).__name__ == "StochasticDepth":
+            part.keep = 0.0
+    assert_same(other, module, inputs, TOLERANCE, train=True, match=match)
 
 
 @pytest.mark.parametrize("name", sorted(PORTED))
 def test_same_function_as_pytorchcv(name: str) -> None:
-    _same(name, PORTS[name].make(), PORTED[name])
+    _same(PORTS[name].make(), zoo()[name], **PORTED[name])
 
 
+@SAME_PADDING
 @pytest.mark.prove
 @pytest.mark.parametrize("name", LARGE)
 def test_same_function_as_an_independent_transcription_large(name: str) -> None:
-    _same(name, ORACLES[name](), {})
+    _same(ORACLES[name](), zoo()[name])
 
 
 @pytest.mark.prove
-@pytest.mark.parametrize("name", ["resnext29_8x64d_c10", "pyramidnet272_a200_bn_c10", "wrn28_10_c10"])
+@pytest.mark.parametrize("name", sorted(PORTED_LARGE))
 def test_same_function_as_pytorchcv_large(name: str) -> None:
-    _same(name, PORTS[name].make(), {})
+    _same(PORTS[name].make(), zoo()[name], **PORTED_LARGE[name])
 
 
 def test_a_wrong_option_is_noticed() -> None:
     """Negative control: the comparison tells option A from an average-pooling shortcut, which has the same counts."""
     with pytest.raises(AssertionError):
-        _same("resnet20_A_c10", ORACLES["resnet20_A_c10"](), {"option": "average"})
+        _same(ORACLES["resnet20_A_c10"](), zoo()["resnet20_A_c10"], option="average")
 
 
 ALONE = """

@@ -38,8 +38,10 @@ def _resnets() -> dict[str, Entry]:
     table: dict[str, Entry] = {}
     for depth in (20, 32, 44, 56, 110, 1202):
         table |= _classes(f"resnet{depth}_A", "resnet", depth=depth)
+        table[f"plain{depth}_c10"] = Entry("plain", {"depth": depth})
     for depth in (164, 1001):
         table |= _classes(f"preresnet{depth}", "preresnet", depth=depth)
+        table[f"resnet{depth}_bottleneck_c10"] = Entry("resnet-bottleneck", {"depth": depth})
     return table
 
 
@@ -84,19 +86,55 @@ def _branching() -> dict[str, Entry]:
         table |= _classes(f"resnext29_{cardinality}x64d", "resnext", cardinality=cardinality)
     for base in (32, 64, 96):
         table[f"shakeshake26_2x{base}d_c10"] = Entry("shake-shake", {"base": base})
+    table["shakeshake29_2x4x64d_c100"] = Entry("shake-shake-29-2x4x64d")
     return table
 
 
-def _lenets() -> dict[str, Entry]:
+def _early() -> dict[str, Entry]:
     return {
         "lenet5_dense_c3": Entry("lenet-5", {"channels": 1}),
         "lenet5_rgb": Entry("lenet-5", {"channels": 3}),
+        "alexnet_2012": Entry("alexnet"),
+        **_classes("nin", "nin"),
+        **_classes("dsn", "dsn"),
+        "maxout_c10": Entry("maxout"),
+        **_classes("fitnet19", "fitnet-19"),
+        **_classes("allcnn_c", "all-cnn-c"),
+        **_classes("highway19", "highway"),
+        "highway32_c10_inferred": Entry("highway-32", variant="highway_32"),
+        **_classes("elu18", "elu"),
+        "elu11_c100": Entry("elu-11"),
+        **_classes("fmp_160nC2", "fmp"),
+        "fmp_64nC2_c100": Entry("fmp", {"k": 64, "classes": 100}),
+        "fmp_96nC2_c10": Entry("fmp", {"k": 96}),
+    }
+
+
+def _random_and_weighted() -> dict[str, Entry]:
+    return {
+        **_classes("stochdepth110", "stochastic-depth", depth=110),
+        "stochdepth1202_c10": Entry("stochastic-depth", {"depth": 1202}),
+        **_classes("swapout_v2_32_w4", "swapout"),
+        **{f"weighted_resnet{depth}_c10": Entry("weighted-resnet", {"depth": depth}) for depth in (118, 1192)},
+    }
+
+
+def _imagenet() -> dict[str, Entry]:
+    kernels = {"A": (5, 1, 3, 3), "B": (5, 1, 2, 6), "C": (3, 2, 3, 3), "D": (3, 2, 2, 6)}
+    kernels |= {f"D+{more}": (3, 2, 2, 6 + more) for more in (2, 4, 6, 8)}
+    names = ("kernel2", "count2", "kernel3", "count3")
+    return {
+        "googlenet": Entry("googlenet", {"heads": False}),
+        "googlenet_aux": Entry("googlenet"),
+        "inception_3a_naive": Entry("inception", network="InceptionNaive"),
+        "inception_3a_reduced": Entry("inception", network="Inception"),
+        **{f"hesun_{name}": Entry("he-sun", dict(zip(names, ks, strict=True))) for name, ks in kernels.items()},
     }
 
 
 @cache
 def zoo() -> dict[str, Entry]:
     """Every reference entry that has a spec."""
-    tables = (_lenets(), _resnets(), _wrns(), _densenets(), _pyramids(), _branching())
-    entries = {name: entry for table in tables for name, entry in table.items()}
+    tables = (_early, _resnets, _random_and_weighted, _wrns, _densenets, _pyramids, _branching, _imagenet)
+    entries = {name: entry for table in tables for name, entry in table().items()}
     return {name: entry for name, entry in entries.items() if name in REFERENCE}

@@ -17,8 +17,10 @@ from archdsl.elaborate.networks import Built, Networks, given_values, types_of
 from archdsl.elaborate.recipes import CheckedRecipe, check_recipe
 from archdsl.elaborate.resolve import resolve
 from archdsl.ir.graph import Graph
+from archdsl.limits import PARAMETERS
 from archdsl.source import Source, Span
 from archdsl.syntax import ast
+from archdsl.syntax.errors import over_limit
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,8 @@ def _recipes(module: Module, networks: Networks, request: Request) -> Iterator[C
 
 def _with_cost(built: Built, networks: Networks) -> CheckedNetwork:
     counts = cost(built.graph)
+    if counts.params.total > PARAMETERS.value:
+        networks.bag.add(over_limit(PARAMETERS, built.network.name.span))
     if not networks.session.damaged:
         check_claims(built, counts, networks.module, networks.session)
     variant = built.variant.name.text if built.variant is not None else None

@@ -8,7 +8,7 @@ from archdsl.diagnostic import Label
 from archdsl.elaborate import errors
 from archdsl.elaborate.values import OpLayer, Value, shape_text
 from archdsl.ir.graph import Node, Prim, Wire
-from archdsl.limits import ACTIVATIONS
+from archdsl.limits import ACTIVATIONS, RANK
 from archdsl.source import Span
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ def emit(
 ) -> Value:
     """Add the node of a primitive; its outputs, with what is worth knowing about them said."""
     outputs = tuple(Wire(shape, span=span, batched=bool(wires)) for shape in found)  # pyright: ignore[reportArgumentType]
+    if any(len(wire.shape) > RANK.value for wire in outputs):
+        frame.give_up(RANK, span)
     if any(_elements(wire) > ACTIVATIONS.value for wire in outputs):
         frame.give_up(ACTIVATIONS, span)
     if not span.source.library:

@@ -10,7 +10,7 @@ from archdsl.elaborate.derivation import derivation
 from archdsl.elaborate.evaluate import evaluate
 from archdsl.elaborate.values import UNKNOWN, Value, shape_text, shown
 from archdsl.ir.graph import Wire
-from archdsl.limits import SIZE
+from archdsl.limits import RANK, SIZE
 from archdsl.scalar import Scalar
 from archdsl.source import Span
 from archdsl.syntax import ast
@@ -77,14 +77,19 @@ class Shapes:
             value = evaluate(item, self.frame)
             if value is UNKNOWN:
                 return None
-            whole = isinstance(value, Scalar) and value.is_whole and 1 <= value.value <= SIZE.value
+            whole = isinstance(value, Scalar) and value.is_whole and value.value >= 1
             if not whole or not isinstance(value, Scalar):
                 self.frame.report(errors.not_whole(item.span, "a size", derivation(item, value, self.frame)))
                 return None
+            if value.value > SIZE.value:
+                self.frame.give_up(SIZE, item.span)
             sizes.append(int(value))
-        if not 1 <= len(sizes) <= 8:
-            self.frame.report(errors.wrong_count(shape.span, 1, len(sizes)))
+        if not sizes:
+            hint = "give each of its dimensions a size"
+            self.frame.report(errors.wrong_place(shape.span, "[]", "the shape of a tensor", hint))
             return None
+        if len(sizes) > RANK.value:
+            self.frame.give_up(RANK, shape.span)
         return Wire(tuple(sizes), span=span)
 
     def _mismatch(self, shape: ast.ListOf, wire: Wire, binding: bool) -> str | None:

@@ -77,7 +77,12 @@ def _either(names: list[str]) -> str:
 
 
 def _misfit(param: Param, value: object) -> Misfit:
-    return Misfit(f"`{param.name}` takes {expected(param)}, got {describe(value)}", param=param.name)
+    hint = f"PyTorch takes at most {LARGEST:,}" if _is_too_large(value) else None
+    return Misfit(f"`{param.name}` takes {expected(param)}, got {describe(value)}", hint, param.name)
+
+
+def _is_too_large(value: object) -> bool:
+    return isinstance(value, (int, Fraction, Scalar)) and abs(value_of(value)) > LARGEST
 
 
 class _No:

@@ -129,6 +129,5 @@ def over_limit(limit: Limit, span: Span) -> Diagnostic:
     Wrong: a million nested brackets. Right: a block with a name for each level.
     """
     start = Span(span.source, span.start, min(span.end, span.start + 40))
-    return _error(
-        "M101", f"{limit.name}: at most {limit.value:,} {limit.unit}", start, "the limit is reached here", limit.doc
-    )
+    unit = "" if limit.unit == "at most" else f" {limit.unit}"
+    return _error("M101", f"{limit.name}: at most {limit.value:,}{unit}", start, "the limit is reached here", limit.doc)

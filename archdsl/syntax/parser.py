@@ -35,8 +35,9 @@ def parse(source: Source, bag: Diagnostics) -> Parsed | None:
 
     The result's `damaged` names are to be taken as given elsewhere, whatever they mean.
     """
-    if len(source.text) > SOURCE.value:
-        bag.add(errors.over_limit(SOURCE, Span(source, SOURCE.value, SOURCE.value + 1)))
+    end = _fitting(source.text, SOURCE.value)
+    if end < len(source.text):
+        bag.add(errors.over_limit(SOURCE, Span(source, end, end + 1)))
         return None
     first, second = Diagnostics(), Diagnostics()
     parsed = _parse(source, first, guess=False)
@@ -47,6 +48,14 @@ def parse(source: Source, bag: Diagnostics) -> Parsed | None:
     for finding in first:
         bag.add(finding)
     return parsed
+
+
+def _fitting(text: str, size: int) -> int:
+    """How many characters of a text fit into `size` bytes."""
+    if 4 * len(text) <= size:
+        return len(text)
+    data = text[: size + 1].encode("utf-8", "surrogatepass")
+    return len(text) if len(data) <= size else len(data[:size].decode("utf-8", "ignore"))
 
 
 def _unclosed(bag: Diagnostics) -> int:

@@ -111,7 +111,7 @@ def _unit(s: Scope, x: Shape) -> tuple[str, Shape]:
         shape = (width, *shape[1:])
     if name == "shake" and min(x[1:]) < 2:
         name = "wide"
-    more = s.pick("", ", act=elu", ", gated=true", ", act=prelu(\"channel\")") if name == "residual" else ""
+    more = s.pick("", ", act=elu", ", gated=true", ', act=prelu("channel")') if name == "residual" else ""
     more = s.pick("", ", drop=0.3") if name == "wide" else more
     more = s.pick("", ', level="batch"', ', forward="even"', ', backward="keep"') if name == "shake" else more
     width_first = f"{s.num(width)}, stride={s.num(stride)}"

@@ -1,17 +1,18 @@
 """Random valid programs over all primitives and merges, and everything the language has to combine them.
 
 Shapes are tracked by formulas of our own, so a program that is refused is a finding. `program(seed)` is a text;
-`edge(seed)` is a prefix and one application that may or may not fit it (promises R12 and R13).
+`edge(seed)` is a network whose last layer may or may not fit (promises R12 and R13).
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from math import prod
+from dataclasses import dataclass
+from typing import Any
 
 from networks.blocks import LIBRARY, Made, form, make
-from networks.layers import keeping, layer, row, towards
+from networks.layers import keeping, row, towards
 from networks.scope import Scope, Shape, Value, small
 
 LIBRARY_NAMES = {
@@ -316,7 +317,9 @@ def learned(w: Writer, s: Scope) -> bool:
     if s.chance(0.3) and shape[1:] == x.shape[1:] and small((shape[0] + x.shape[0], *x.shape[1:])):
         s.put(f"concat({name}, {x.name})", (shape[0] + x.shape[0], *x.shape[1:]))
     else:
-        s.put(s.pick(f"{x.name} + {name}", f"{name} * {x.name}", f"{x.name} - {name}", f"min({name}, {x.name})"), x.shape)
+        s.put(
+            s.pick(f"{x.name} + {name}", f"{name} * {x.name}", f"{x.name} - {name}", f"min({name}, {x.name})"), x.shape
+        )
     return True
 
 
@@ -442,10 +445,53 @@ STATEMENTS: tuple[Statement, ...] = (
 # --- the edge of validity -----------------------------------------------------------------------------------------
 
 
-def total(shape: Shape) -> int:
-    return prod(shape)
+@dataclass(frozen=True)
+class Edge:
+    """A program that is valid without its last statement, and the application in that one, which may not fit."""
+
+    prefix: str
+    op: str
+    shapes: tuple[Shape, ...]
+    given: dict[str, Any]
+
+    @property
+    def text(self) -> str:
+        return self.prefix + f"    output = {self._inputs} -> {self.op}{self._arguments}\n}}\n"
+
+    @property
+    def _inputs(self) -> str:
+        names = [f"t{i}" for i in range(len(self.shapes))]
+        return names[0] if len(names) == 1 else f"({', '.join(names)})"
+
+    @property
+    def _arguments(self) -> str:
+        parts = [f"{name}={spelled(value)}" for name, value in self.given.items()]
+        if self.op == "stochastic_depth":
+            parts.insert(0, "relu")
+        return f"({', '.join(parts)})" if parts else ""
 
 
-def one_layer(rng: random.Random, x: Shape) -> tuple[str, Shape]:
-    """A layer alone, for prefixes."""
-    return layer(Scope(rng, True, set()), x)
+def spelled(value: Any) -> str:
+    """A value as the language writes it."""
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(spelled, value))}]"
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def edge(seed: int, probes: dict[str, Callable[[Any], Any]], draw: Callable[[random.Random], Any]) -> Edge:
+    """A network whose last layer is drawn near the edge of what fits; the layers before it make its inputs."""
+    rng = random.Random(seed)
+    op = rng.choice([name for name in probes if name != "learned"])
+    shapes, given = probes[op](draw(rng))
+    s = Scope(rng, True, set())
+    lines: list[str] = []
+    heads: list[str] = []
+    for i, shape in enumerate(shapes):
+        way = keeping(s, shape, 2)
+        heads.append(f"x{i}: [{', '.join(map(str, shape))}]")
+        lines.append(f"    t{i} = x{i} -> {way}\n")
+    params = ", ".join(p.declaration for p in s.params)
+    prefix = f"network Edge({params}) {{\n    input {', '.join(heads)}\n" + "".join(lines)
+    return Edge(prefix, op, shapes, given)

@@ -250,7 +250,7 @@ def lrn(s: Scope, x: Shape) -> Drawn:
 
 ACTIVATIONS = (
     *("relu", "relu6", "elu", "selu", "gelu", "silu", "sigmoid", "tanh", "hard_sigmoid", "hard_swish", "hard_tanh"),
-    *("leaky_relu", "leaky_relu(1/3)", "gelu(approximate=\"tanh\")", "elu(0.5)", "prelu", 'prelu(per="channel")'),
+    *("leaky_relu", "leaky_relu(1/3)", 'gelu(approximate="tanh")', "elu(0.5)", "prelu", 'prelu(per="channel")'),
 )
 
 

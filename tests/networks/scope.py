@@ -10,7 +10,7 @@ Shape = tuple[int, ...]
 
 # Names that mean something to Python, to PyTorch or to the generated module itself stand among the others.
 NAMES = (
-    *("x", "y", "z", "a", "b", "c", "main", "skip", "left", "right", "path", "stem", "head", "body", "gate", "new"),
+    *("x", "y", "z", "a", "b", "d", "main", "skip", "left", "right", "path", "stem", "head", "body", "gate", "new"),
     *("self", "forward", "train", "training", "torch", "nn", "F", "Tensor", "module", "modules", "parameters", "count"),
     *("lambda", "class", "None", "super", "len", "list", "range", "eval", "apply", "weight", "input_", "add_module"),
     *("conv1", "conv2", "bn1", "bn2", "relu1", "linear2", "layers", "units", "network_", "sample", "outputs", "Join"),

@@ -65,10 +65,15 @@ def running(graph: Graph) -> tuple[Application, ...]:
 
 
 def sleeping(graph: Graph) -> tuple[Node, ...]:
-    """The nodes that reach an auxiliary output and no other."""
+    """The nodes that reach an auxiliary output and no other, and what nobody reads of that which they make."""
     needed = _reaching(graph, graph.outputs)
-    heads = _reaching(graph, tuple(auxiliary.wire for auxiliary in graph.auxiliaries))
-    return tuple(node for node in graph.nodes if id(node) in heads and id(node) not in needed)
+    heads = _reaching(graph, tuple(auxiliary.wire for auxiliary in graph.auxiliaries)) - needed
+    wires, found = set[int](), list[Node]()
+    for node in graph.nodes:
+        if id(node) in heads or any(id(wire) in wires for wire in node.inputs):
+            found.append(node)
+            wires.update(id(wire) for wire in node.outputs)
+    return tuple(found)
 
 
 def _reaching(graph: Graph, ends: tuple[Wire, ...]) -> set[int]:
@@ -132,11 +137,14 @@ def closing(node: Node, graph: Graph) -> Prim | None:
     return graph.open_join if len(node.outputs) != len(graph.outputs) else None
 
 
+_OF_ONE = ("sum", "mean", "max", "min", "join", "concat")  # merges that hand on a single tensor as it is
+
+
 def is_alias(op: Op, attrs: Attrs, inputs: int) -> bool:
     """Whether the output is its input's memory: views, and layers that do nothing as they are set."""
     if op.name in ("dropout", "channel_dropout"):
         return attrs.get("p") == 0
-    return op.alias or (inputs == 1 and op.name in ("sum", "mean", "max", "min", "join"))
+    return op.alias or (inputs == 1 and op.name in _OF_ONE)
 
 
 def opened(node: Node, count: int, copies: int, seen: set[str]) -> Iterator[Application]:

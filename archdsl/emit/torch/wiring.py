@@ -38,10 +38,14 @@ class Wiring:
         return bool(users) and all(user.statement == node.statement != "" for user in users)
 
     def late(self) -> frozenset[int]:
-        """The nodes that nothing but the auxiliary outputs needs, by index."""
+        """The nodes that nothing but the auxiliary outputs needs, by index, and all that read them."""
         code = self._code
         makers = {node.first + place: i for i, node in enumerate(code.nodes) for place in range(len(node.names))}
-        return frozenset(_needed(code, code.auxiliaries, makers) - _needed(code, code.outputs, makers))
+        late = _needed(code, code.auxiliaries, makers) - _needed(code, code.outputs, makers)
+        for index, node in enumerate(code.nodes):
+            if any(makers.get(wire) in late for wire in node.inputs):
+                late.add(index)
+        return frozenset(late)
 
 
 def _needed(code: GraphCode, wires: Sequence[int], makers: Mapping[int, int]) -> set[int]:

@@ -117,6 +117,12 @@ def conv_table(d: Draw) -> tuple[Shapes, dict[str, Any]]:
     return ((d.whole(2, 5), d.whole(1, 6), d.whole(1, 6)),), given | {"bias": d.flag()}
 
 
+def code_distance(d: Draw) -> tuple[Shapes, dict[str, Any]]:
+    numbers, bits = d.whole(1, 3), d.whole(1, 3)
+    codes = [[d.whole(0, 2**bits - 1) for _ in range(numbers)] for _ in range(d.whole(1, 4))]
+    return ((numbers * bits,),), {"codes": codes, "bits": bits}
+
+
 def pool(d: Draw) -> dict[str, Any]:
     stride = d.pick(None, d.extent(1, 3))
     return {"kernel": d.extent(1, 4), "stride": stride, "padding": d.extent(0, 2), "ceil": d.flag()}
@@ -206,6 +212,7 @@ PROBES: dict[str, Probe] = {
     "linear": lambda d: ((d.pick(d.list, d.vector)(),), {"width": d.whole(1, 8), "bias": d.flag()}),
     "matmul": matmul,
     "attention": lambda d: ((d.list(),), {"heads": d.whole(1, 4), "bias": d.flag()}),
+    "code_distance": code_distance,
     "learned": lambda d: ((), {"shape": list(d.any()), "init": d.pick(0, 1, Fraction(1, 50))}),
     "bn": bn,
     "ln": lambda d: ((d.any(),), norm(d) | {"dims": d.whole(1, 2)}),
@@ -561,6 +568,7 @@ TEXTS: list[tuple[str, Any, dict[str, Any], str | None, str | None]] = [
     ("conv_table", (3, 5, 5), {"table": [[0, 1], [2]], "kernel": 5}, "TableConv2d(3, [[0, 1], [2]], 5)", None),
     ("linear", VECTOR, {"width": 10}, "nn.Linear(10, 10)", None),
     ("attention", LIST, {"heads": 3}, "SelfAttention(192, 3)", None),
+    ("code_distance", (6,), {"codes": [[5, 2]], "bits": 3}, "CodeDistance([[5, 2]], bits=3)", None),
     ("learned", (), {"shape": [1, 192]}, "nn.Parameter(torch.zeros(1, 192))", None),
     ("learned", (), {"shape": [4], "init": Fraction(1, 2)}, "nn.Parameter(torch.full((4,), 0.5))", None),
     ("bn", MAP, {}, "nn.BatchNorm2d(16)", None),
@@ -583,7 +591,7 @@ TEXTS: list[tuple[str, Any, dict[str, Any], str | None, str | None]] = [
     ("scale", MAP, {"per": "channel", "init": 0}, "Scale(16, 1, 1, init=0)", None),
     ("scale", MAP, {}, "Scale(1)", None),
     ("affine", MAP, {"scale": Fraction(2, 3)}, "Affine(scale=2 / 3)", "(2 / 3) * x"),
-    ("affine", MAP, {"scale": -1, "shift": 1}, "Affine(scale=-1, shift=1)", "(-1) * x + 1"),
+    ("affine", MAP, {"scale": -1, "shift": 1}, "Affine(scale=-1, shift=1)", "1 - x"),
     ("affine", MAP, {"shift": Fraction(-1, 2)}, "Affine(shift=-0.5)", "x - 0.5"),
     ("identity", MAP, {}, "nn.Identity()", "x"),
     ("dropout", MAP, {"p": Fraction(1, 2)}, "nn.Dropout(0.5)", None),
@@ -719,6 +727,9 @@ REFUSED: list[tuple[str, Any, dict[str, Any], str]] = [
     ("shake_add", (MAP, MAP), {"level": "pixel"}, '`level` takes "image" or "batch", got "pixel"'),
     ("conv_table", ((3, 5, 5),), {"table": [[0, 3]], "kernel": 5},
      "output map 0 reads map 3, but [3, 5, 5] has maps 0 to 2"),
+    ("code_distance", (VECTOR,), {"codes": [[0, 1], [1]]}, "code 1 has 1 numbers, code 0 has 2"),
+    ("code_distance", (VECTOR,), {"codes": [[0, 8]], "bits": 3}, "8 of code 0 is no number of 3 bits"),
+    ("code_distance", (VECTOR,), {"codes": [[0, 7]], "bits": 3}, "codes of 2 * 3 = 6 bits meet [10]"),
     ("reshape", (MAP,), {"shape": [5, -1]}, "[16, 32, 32] has 16384 numbers, [5, -1] needs a multiple of 5"),
     ("split", (MAP,), {"parts": 3}, "16 along axis 0 cannot be split into 3 parts: 16/3"),
     ("stochastic_depth", (MAP,), {"keep": 0, "rescale": True}, "`rescale` divides by `keep`, which is 0"),

@@ -17,6 +17,7 @@ OPS: dict[str, Op] = {
     "linear": linear.LINEAR,
     "matmul": linear.MATMUL,
     "attention": linear.ATTENTION,
+    "code_distance": linear.CODE_DISTANCE,
     "learned": merge.LEARNED,
     "bn": norm.BN,
     "ln": norm.LN,

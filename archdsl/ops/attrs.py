@@ -73,6 +73,12 @@ def wholes(attrs: Attrs, name: str) -> tuple[Dim, ...]:
     return cast(tuple[Dim, ...], attrs[name])
 
 
+def table_of(attrs: Attrs, name: str) -> tuple[tuple[int, ...], ...]:
+    """An attribute that is a list of lists."""
+    rows = cast(tuple[tuple[Dim, ...], ...], attrs[name])
+    return tuple(tuple(int(i) for i in row) for row in rows)
+
+
 def numel(shape: Shape) -> int:
     """How many numbers a tensor of this shape holds, for one sample."""
     return prod(int(d) for d in shape)

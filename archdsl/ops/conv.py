@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import cast
 
-from archdsl.ops.attrs import BYTES, flag, numel, on_maps, pair, sides, size, uneven, whole
+from archdsl.ops.attrs import BYTES, flag, numel, on_maps, pair, sides, size, table_of, uneven, whole
 from archdsl.ops.op import Attrs, Dim, Kind, Misfit, Op, Param, Saved, Shape, Weight, Window
 from archdsl.ops.window import Slide, step, unfit, unread_note
 
@@ -284,19 +283,13 @@ CONV_TRANSPOSE = Op(
 )
 
 
-def table_of(attrs: Attrs) -> tuple[tuple[int, ...], ...]:
-    """For each output map, the input maps that it sees."""
-    rows = cast(tuple[tuple[Dim, ...], ...], attrs["table"])
-    return tuple(tuple(int(i) for i in row) for row in rows)
-
-
 def links(attrs: Attrs) -> int:
     """How many pairs of input and output map are connected."""
-    return sum(len(row) for row in table_of(attrs))
+    return sum(len(row) for row in table_of(attrs, "table"))
 
 
 def _tabled(shapes: tuple[Shape, ...], attrs: Attrs) -> tuple[Shape, ...] | Misfit:
-    channels, table = int(shapes[0][0]), table_of(attrs)
+    channels, table = int(shapes[0][0]), table_of(attrs, "table")
     for output, row in enumerate(table):
         if max(row) >= channels:
             return Misfit(
@@ -308,7 +301,7 @@ def _tabled(shapes: tuple[Shape, ...], attrs: Attrs) -> tuple[Shape, ...] | Misf
 
 
 def _tabled_weights(shapes: tuple[Shape, ...], attrs: Attrs) -> tuple[Weight, ...]:
-    return _learned(_prefix(attrs), (links(attrs), *pair(attrs, "kernel")), len(table_of(attrs)), attrs)
+    return _learned(_prefix(attrs), (links(attrs), *pair(attrs, "kernel")), len(table_of(attrs, "table")), attrs)
 
 
 def _tabled_macs(shapes: tuple[Shape, ...], attrs: Attrs) -> int:
@@ -318,7 +311,7 @@ def _tabled_macs(shapes: tuple[Shape, ...], attrs: Attrs) -> int:
 def _tabled_saved(shapes: tuple[Shape, ...], attrs: Attrs) -> Saved:
     """The input, or its padded copy, and the kernel that was spread out for it."""
     saved = _conv_saved(shapes, attrs)
-    dense = numel((len(table_of(attrs)), shapes[0][0], *pair(attrs, "kernel")))
+    dense = numel((len(table_of(attrs, "table")), shapes[0][0], *pair(attrs, "kernel")))
     return Saved(saved.inputs, per_sample=saved.per_sample, per_batch=BYTES * dense)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archdsl.ops.attrs import BYTES, flag, is_map, numel, size, uneven, whole
+from archdsl.ops.attrs import BYTES, count, flag, is_map, numel, size, table_of, uneven, whole
 from archdsl.ops.op import Attrs, Kind, Misfit, Op, Param, Saved, Shape, Weight, Window
 
 
@@ -101,4 +101,45 @@ MATMUL = Op(
     saved=lambda shapes, attrs: Saved(inputs=(0, 1)),
     window=lambda shapes, attrs: Window(everything=True),
     inputs=(2, 2),
+)
+
+
+_MOST_BITS = 31  # of a number in a text
+
+
+def code_length(attrs: Attrs) -> int:
+    """Bits of one code."""
+    return len(table_of(attrs, "codes")[0]) * count(attrs, "bits")
+
+
+def _coded(shapes: tuple[Shape, ...], attrs: Attrs) -> tuple[Shape, ...] | Misfit:
+    codes, bits = table_of(attrs, "codes"), count(attrs, "bits")
+    if bits > _MOST_BITS:
+        return Misfit(f"`bits` is at most {_MOST_BITS}, got {bits}", param="bits")
+    if len(shapes[0]) != 1:
+        return Misfit(f"`code_distance` takes a vector [features], got {size(shapes[0])}", "`flatten` makes it one")
+    for number, code in enumerate(codes):
+        if len(code) != len(codes[0]):
+            return Misfit(f"code {number} has {len(code)} numbers, code 0 has {len(codes[0])}", param="codes")
+        if max(code) >= 2**bits:
+            return Misfit(f"{max(code)} of code {number} is no number of {bits} bits", param="codes")
+    if code_length(attrs) != int(shapes[0][0]):
+        return Misfit(f"codes of {len(codes[0])} * {bits} = {code_length(attrs)} bits meet {size(shapes[0])}")
+    return ((len(codes),),)
+
+
+CODE_DISTANCE = Op(
+    "code_distance",
+    """Squared distances to fixed codes of +1 and -1, which a network is trained to give out. Nothing is learned.
+
+    out[k] = sum over i of (in[i] - code[k][i])^2. `codes[k]` lists the bits of code k, 1 for +1 and 0 for -1; with
+    `bits` above 1, numbers of so many bits, the highest first: a picture of 7x12 is 12 numbers of 7 bits.
+    [C] -> [codes]. LeCun et al. 1998, section II; Dietterich & Bakiri 1995, error-correcting output codes.""",
+    params=(
+        Param("codes", Kind.TABLE, doc="for each output its code"),
+        Param("bits", Kind.COUNT, 1, doc="bits in each number of a code"),
+    ),
+    infer=_coded,
+    saved=lambda shapes, attrs: Saved(per_sample=BYTES * len(table_of(attrs, "codes")) * code_length(attrs)),
+    window=lambda shapes, attrs: Window(everything=True),
 )

@@ -47,7 +47,7 @@ class Kind(Enum):
     COUNTS = "a list of whole numbers of at least 1"
     MARGIN = "a whole number of at least 0, or [height, width]"
     SIDES = "a whole number of at least 0, [height, width] or [top, bottom, left, right]"
-    TABLE = "a list of lists of map numbers"
+    TABLE = "a list of lists of whole numbers of at least 0"
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,19 @@ class TableConv2d(nn.Module):
         weight = self.weight.new_zeros(self.shape).index_put((self.outputs, self.inputs), self.weight)
         return F.conv2d(x, weight, self.bias, self.stride, self.padding)
 ''',
+    "CodeDistance": '''\
+class CodeDistance(nn.Module):
+    """Squared distances to fixed codes of +1 and -1, written as numbers of `bits` bits, the highest first."""
+
+    def __init__(self, codes: list[list[int]], bits: int = 1) -> None:
+        super().__init__()
+        places = torch.arange(bits - 1, -1, -1)
+        ones = (torch.tensor(codes).unsqueeze(2) >> places) & 1
+        self.register_buffer("codes", 2.0 * ones.flatten(1) - 1, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x.unsqueeze(1) - self.codes).square().sum(2)
+''',
     "SelfAttention": '''\
 class SelfAttention(nn.Module):
     """Multi-head self-attention on lists of positions, (batch, positions, channels)."""

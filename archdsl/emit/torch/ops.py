@@ -12,8 +12,8 @@ from typing import cast
 
 from archdsl.emit.torch.row import Layer, Row
 from archdsl.ops.activation import learned_shape
-from archdsl.ops.attrs import is_map, is_traced, sides, text, wholes
-from archdsl.ops.conv import is_symmetric, needs_pad_layer, padding_of, table_of
+from archdsl.ops.attrs import is_map, is_traced, sides, table_of, text, wholes
+from archdsl.ops.conv import is_symmetric, needs_pad_layer, padding_of
 from archdsl.ops.merge import is_plain_mean
 from archdsl.ops.norm import normalised
 from archdsl.ops.op import Dim, Value
@@ -234,7 +234,7 @@ def _conv_transpose(layer: Layer) -> str:
 
 
 def _conv_table(layer: Layer) -> str:
-    rows = ", ".join(str(list(row)) for row in table_of(layer.attrs))
+    rows = ", ".join(str(list(row)) for row in table_of(layer.attrs, "table"))
     arguments = _joined(
         _channels(layer),
         f"[{rows}]",
@@ -258,6 +258,11 @@ def _linear(layer: Layer) -> str:
 def _attention(layer: Layer) -> str:
     channels = layer.show(layer.inputs[0][1])
     return _joined(channels, layer.show(layer.attrs["heads"]), _option(layer, "bias", layer.attrs["bias"], True))
+
+
+def _code_distance(layer: Layer) -> str:
+    rows = ", ".join(str(list(row)) for row in table_of(layer.attrs, "codes"))
+    return _joined(f"[{rows}]", _option(layer, "bits", layer.attrs["bits"], 1))
 
 
 def _learned(layer: Layer) -> str:
@@ -346,6 +351,8 @@ def _affine(layer: Layer) -> str:
 
 def _affine_call(layer: Layer, x: str) -> str:
     scale, shift = layer.attrs["scale"], layer.attrs["shift"]
+    if scale == -1 and not is_traced(scale):
+        return f"-{_operand(x)}" if shift == 0 and not is_traced(shift) else f"{layer.show(shift)} - {_operand(x)}"
     product = x if scale == 1 and not is_traced(scale) else f"{_operand(layer.show(scale))} * {_operand(x)}"
     if shift == 0 and not is_traced(shift):
         return product
@@ -609,6 +616,7 @@ ROWS: dict[str, Row] = {
     "linear": Row(module=_linear),
     "matmul": _infix("@"),
     "attention": _helper("SelfAttention", _attention),
+    "code_distance": _helper("CodeDistance", _code_distance),
     "learned": Row(module=_learned, call=_for_each_sample),
     "bn": Row(module=_bn),
     "ln": Row(module=_ln),

@@ -92,6 +92,7 @@ def _branching() -> dict[str, Entry]:
 
 def _early() -> dict[str, Entry]:
     return {
+        "lenet5_1998": Entry("lenet-5-1998"),
         "lenet5_dense_c3": Entry("lenet-5", {"channels": 1}),
         "lenet5_rgb": Entry("lenet-5", {"channels": 3}),
         "alexnet_2012": Entry("alexnet"),

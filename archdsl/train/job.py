@@ -19,7 +19,7 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    data: Literal["shapes", "cifar10", "cifar100", "svhn", "mnist", "fashion-mnist", "digits"] = "shapes"
+    data: Literal["shapes", "cifar10", "cifar100", "mnist", "fashion-mnist"] = "shapes"
     data_dir: Path | None = None
     unofficial: bool = False
     """Take data files whose checksums are not the published ones."""

@@ -12,6 +12,8 @@ READERS = {
     "shapes": "archdsl.train.data.shapes:shapes",
     "cifar10": "archdsl.train.data.cifar:cifar10",
     "cifar100": "archdsl.train.data.cifar:cifar100",
+    "mnist": "archdsl.train.data.idx:mnist",
+    "fashion-mnist": "archdsl.train.data.idx:fashion_mnist",
 }
 
 

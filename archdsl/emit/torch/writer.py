@@ -106,7 +106,7 @@ def _forward(
 ) -> tuple[tuple[PyStatement, ...], tuple[str, ...]]:
     """The statements of the forward, and its head."""
     graph = text.graphs[0]
-    marks = [_marks_of(index, fields) for index in range(len(text.code.nodes))]
+    marks = _marks(len(text.code.nodes), fields)
     scene = Scene(
         Speller(lambda name: _attribute(stored[name]), {**text.marks, **fields.shared}, _local_words(graph)),
         marks,
@@ -126,8 +126,12 @@ def _preparation(source: str, first_input: str, speller: Speller) -> PyStatement
     return PyStatement(tuple(statement_lines("", value, INDENT)))
 
 
-def _marks_of(index: int, fields: Fields) -> dict[str, str]:
-    return {mark: name for (place, mark), name in fields.spelled.items() if place == index}
+def _marks(count: int, fields: Fields) -> list[dict[str, str]]:
+    """For each node, the names of its fields by their marks."""
+    marks: list[dict[str, str]] = [{} for _ in range(count)]
+    for (place, mark), name in fields.spelled.items():
+        marks[place][mark] = name
+    return marks
 
 
 def _local_words(graph: Graph) -> frozenset[str]:

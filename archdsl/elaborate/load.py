@@ -119,6 +119,7 @@ class Loader:
 
                 self.bag.add(over_limit(FILES, span))
                 return None
+            self._loaded[source.name] = None  # counted before its own imports are followed
             self._loaded[source.name] = self.load(source)
         return self._loaded[source.name]
 

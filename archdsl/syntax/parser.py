@@ -41,7 +41,7 @@ def parse(source: Source, bag: Diagnostics) -> Parsed | None:
         return None
     first, second = Diagnostics(), Diagnostics()
     parsed = _parse(source, first, guess=False)
-    if len(first):
+    if len(first) and not any(finding.code == errors.over_limit.code for finding in first):
         again = _parse(source, second, guess=True)
         if _unclosed(second) > _unclosed(first) or len(second) <= len(first):
             parsed, first = again, second

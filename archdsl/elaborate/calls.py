@@ -40,7 +40,7 @@ def call_block(layer: BlockLayer, wires: tuple[Wire, ...], frame: Frame, span: S
     graph = block_graph(layer, wires, frame, span, closed)
     if graph is None:
         return UNKNOWN
-    if not graph.nodes and graph.outputs == graph.inputs:
+    if not graph.nodes and graph.open_join is None and graph.outputs == graph.inputs:
         return wires[0] if len(wires) == 1 else wires  # a block that only hands on what it is given leaves no trace
     node = _directly(call_node(graph, layer, wires, span))
     add_node(node, frame)

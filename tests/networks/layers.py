@@ -288,6 +288,12 @@ def linear(s: Scope, x: Shape) -> Drawn:
     return f"linear({s.num(width)}{flags(s, 'bias')})", (*x[:-1], width)
 
 
+def code_distance(s: Scope, x: Shape) -> Drawn:
+    bits = s.divisor(x[0], 4)
+    codes = [[s.whole(0, 2**bits - 1) for _ in range(x[0] // bits)] for _ in range(s.whole(1, 4))]
+    return f"code_distance({codes}{f', bits={bits}' if bits > 1 else ''})", (len(codes),)
+
+
 def attention(s: Scope, x: Shape) -> Drawn:
     return f"attention({s.num(s.divisor(x[1]))}{flags(s, 'bias')})", x
 
@@ -310,7 +316,7 @@ MAP: tuple[Draw, ...] = (
 )
 LEAVING: tuple[Draw, ...] = (spp, flatten, global_pool, reshape)  # from maps to lists and vectors
 LIST: tuple[Draw, ...] = (linear, linear, attention, attention, global_pool, flatten, reshape, *ANY)
-VECTOR: tuple[Draw, ...] = (linear, linear, linear, bn, gn, maxout, channel_pad, reshape, *ANY)
+VECTOR: tuple[Draw, ...] = (linear, linear, linear, code_distance, bn, gn, maxout, channel_pad, reshape, *ANY)
 OTHER: tuple[Draw, ...] = (reshape, flatten, permute, cut, activation, affine)
 
 

@@ -34,6 +34,7 @@ from zoo import REFERENCE, ROOT, Entry, zoo
 
 import archdsl
 from archdsl.ir.graph import Chain, Node
+from archdsl.train.optimizer import treatments
 
 SPECS = sorted(path.stem for path in (ROOT / "specs").glob("*.arch"))
 LONGEST = 45  # lines of a spec, but for tables that are the network
@@ -183,6 +184,18 @@ def test_a_spec_has_no_findings(spec: str) -> None:
     path = str(ROOT / "specs" / f"{spec}.arch")
     findings = archdsl.load(path).checked.diagnostics
     assert [f.title for f in findings if f.severity.name != "NOTE"] == []
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_the_rules_of_a_recipe_find_their_parameters(spec: str) -> None:
+    """Names in rules are those of the module; a rule that finds nothing is refused."""
+    loaded = archdsl.load(str(ROOT / "specs" / f"{spec}.arch"))
+    recipes = [checked.recipe for checked in loaded.checked.recipes if checked.recipe is not None]
+    if any(recipe.rules for recipe in recipes):
+        with torch.device("meta"):
+            module = loaded.build()
+        for recipe in recipes:
+            assert treatments(module, recipe.rules)
 
 
 @contextmanager

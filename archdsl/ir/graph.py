@@ -31,11 +31,14 @@ class Wire:
     name: str = ""
     span: Span | None = None
     batched: bool = True
+    _values: tuple[int, ...] | None = field(default=None, init=False, repr=False)
 
     @property
     def values(self) -> tuple[int, ...]:
         """The shape as plain ints."""
-        return tuple(int(d) for d in self.shape)
+        if self._values is None:
+            self._values = tuple(int(d) for d in self.shape)
+        return self._values
 
 
 @dataclass(eq=False, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from archdsl.syntax import ast
 
@@ -257,9 +257,13 @@ def _parts(value: ast.Expr) -> Iterator[ast.Expr]:
         yield value.callee
         yield from (argument.value for argument in value.arguments)
     else:
-        for name in (f.name for f in fields(value)):
-            if name not in _NOT_VALUES:
-                yield from _listed(getattr(value, name))
+        for name in _values_of(type(value)):
+            yield from _listed(getattr(value, name))
+
+
+@cache
+def _values_of(kind: type[ast.Expr]) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(kind) if f.name not in _NOT_VALUES)
 
 
 def _listed(part: object) -> Iterator[ast.Expr]:

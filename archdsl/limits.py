@@ -32,6 +32,7 @@ SIZE = Limit("size", 2**31 - 1, "at most", "A size, count or stride: what PyTorc
 NUMBER = Limit("number", 256, "bits", "Numerator and denominator of a value on the way to a size.")
 EXPONENT = Limit("exponent", 64, "at most", "The exponent of a power.")
 CALLS = Limit("calls", 64, "calls inside each other", "Blocks, functions and rows of layers inside each other.")
+ROWS = Limit("rows", 8, "rows", "Repeats and rows of layers inside each other, in one block or network.")
 LEVELS = Limit("levels", 1_500, "levels", "Expressions evaluated inside each other, over all calls.")
 STEPS = Limit(
     "steps", 200_000, "steps", "Expressions evaluated for one file, items listed; equal calls count once."
@@ -60,6 +61,7 @@ LIMITS = (
     NUMBER,
     EXPONENT,
     CALLS,
+    ROWS,
     LEVELS,
     STEPS,
     ITEMS,

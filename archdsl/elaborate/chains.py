@@ -57,7 +57,7 @@ def apply_chain(layers: tuple[Layer, ...], wires: tuple[Wire, ...], frame: Frame
 
 def chain(layers: Iterable[Layer], wire: Wire, frame: Frame, span: Span) -> tuple[tuple[Segment, ...], Wire] | Unknown:
     """The segments of layers in a row from `wire`, and the tensor that comes out."""
-    with frame.deeper(span):
+    with frame.row(span):
         return _chain(list(_flattened(layers)), wire, frame, span)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from archdsl.diagnostic import Diagnostic, Diagnostics, Label
 from archdsl.elaborate.values import Binding, BlockLayer, Value, weight
 from archdsl.ir.graph import Auxiliary, Graph, InitRule, Node, Wire
-from archdsl.limits import CALLS, ITEMS, LEVELS, NODES, STEPS, Limit
+from archdsl.limits import CALLS, ITEMS, LEVELS, NODES, ROWS, STEPS, Limit
 from archdsl.source import Span
 from archdsl.syntax import ast
 from archdsl.syntax.errors import over_limit
@@ -51,6 +51,7 @@ class Assembly:
         default_factory=dict[int, "tuple[BlockLayer, tuple[Wire, ...]]"]
     )
     statement: str = ""
+    rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,18 @@ class Frame:
             yield
         finally:
             self.session.depth -= 1
+
+    @contextmanager
+    def row(self, span: Span) -> Iterator[None]:
+        """One row of layers inside another: each doubles the work of the analyses."""
+        if self.assembly.rows >= ROWS.value:
+            self.give_up(ROWS, span)
+        self.assembly.rows += 1
+        try:
+            with self.deeper(span):
+                yield
+        finally:
+            self.assembly.rows -= 1
 
     @contextmanager
     def running(self, key: object) -> Iterator[None]:

@@ -42,6 +42,7 @@ class Tokens:
     tokens: list[Token] = field(default_factory=list[Token])
     comments: list[Comment] = field(default_factory=list[Comment])
     broken: bool = False
+    over: bool = False  # a limit is reached: there are no tokens
     dropped: set[str] = field(default_factory=set[str])  # the names in what was left out: nothing is known of them
 
 
@@ -89,6 +90,8 @@ def tokenize(source: Source, bag: Diagnostics, guess: bool = False) -> Tokens:
             break
     if not found.broken:
         raw = list(_scan(source, bag, found))
+        if found.over:
+            return found
         _match_brackets(source, _significant(source, raw, guess), bag, found)
     return found
 
@@ -121,7 +124,7 @@ def _scan(source: Source, bag: Diagnostics, found: Tokens) -> Iterator[Token]:
         count += 1
         if count > TOKENS.value:
             bag.add(errors.over_limit(TOKENS, Span(source, span_start, end)))
-            found.broken = True
+            found.broken = found.over = True
             return
         if _over_limit(source, kind, span_start, end, bag):
             found.broken = True

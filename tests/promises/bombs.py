@@ -167,6 +167,8 @@ BOMBS: dict[str, Callable[[], str]] = {
     "fold over a range": lambda: net("fn f(a, i) = a + i\n    k = fold(f, 0, 1..10000)\n    y = x -> conv(k, 1)"),
     "fold of tensors": lambda: net("fn f(a, i) = a -> conv(4, 1)\n    y = fold(f, x, 1..9999)"),
     "scan of lists": lambda: net("fn f(a, i) = a + [i]\n    k = scan(f, [], 1..5000)\n    y = x -> conv(len(k), 1)"),
+    "rows in rows": lambda: net("y = x -> " + "(" * 30 + "relu" + " * 3 -> tanh)" * 30 + " * 3"),
+    "rows of rows": lambda: net("l = fold(f, relu, 1..9)\n    y = x -> l", head="fn f(a, i) = (a -> tanh) * 3\n"),
     "splits": lambda: net("y = x -> conv(10000, 1) -> split(10000) -> concat"),
     "strings compared": lambda: net(
         'k = [1 for i in 1..9999 if "' + "a" * 9999 + '" == "' + "a" * 9998 + 'b"]\n    y = x'

@@ -75,6 +75,7 @@ CASES = [
     ),
     Case(limits.EXPONENT, lambda n: _net(f"k = 3^{n}"), (3, 9), "an exponent is at most 64, not 65", "E306"),
     Case(limits.CALLS, lambda n: _net(f"k = f({n - 1})", head="fn f(d) = 1 if d == 0 else f(d - 1)\n"), (1, 28)),
+    Case(limits.ROWS, lambda n: _net("y = x -> " + "(" * n + "relu" + " * 2 -> tanh)" * n), (3, 14)),
     Case(limits.ITEMS, lambda n: _net(f"k = 1..{n}"), (3, 9)),
     Case(limits.ITEMS, lambda n: _net("k = a + a", head="a = 1..5000\n") if n == 10_000 else _more(n), (4, 9)),
     Case(

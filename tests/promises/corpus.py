@@ -156,10 +156,10 @@ network Net() {
 SMALL = {name: _HEADS.get(name, "") + _NET.format("    " + body) for name, body in _BODIES.items()} | _PROGRAMS
 
 
-def _trimmed(text: str) -> str:
+def trimmed(text: str) -> str:
     """A spec with one row of each variants table: the others cost time and say nothing new."""
     return re.sub(r"(variants \{\n[^\n]*\n)[^}]*\}", r"\1}", text)
 
 
 # Seeds for mutation: cheap to check, so that many mutants can be.
-SEEDS = tuple(SMALL.values()) * 2 + tuple(map(_trimmed, SPECS.values())) + tuple(LIBRARY.values())
+SEEDS = tuple(SMALL.values()) * 2 + tuple(map(trimmed, SPECS.values())) + tuple(LIBRARY.values())

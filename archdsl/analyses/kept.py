@@ -15,7 +15,7 @@ from typing import Self, cast
 from archdsl.analyses.walk import closing, is_alias, merged, plain, product, sizes
 from archdsl.ir.graph import Branches, Call, Chain, Extern, Graph, Node, Prim, Unit, Wire, all_graphs
 from archdsl.ops.merge import broadcast
-from archdsl.ops.op import Saved
+from archdsl.ops.op import Attrs, Op, Saved
 
 _PAIRWISE = ("mul", "max", "min")  # two tensors after the other, from the left
 
@@ -234,7 +234,7 @@ class Tape:
         self, prim: Prim, inputs: Sequence[Wire], came: list[_Storage], outputs: tuple[Wire, ...], copies: int
     ) -> list[_Storage]:
         shapes, attrs = sizes(tuple(inputs)), plain(prim.attrs)
-        if is_alias(prim.op, attrs, len(came)) and came:
+        if came and (is_alias(prim.op, attrs, len(came)) or _hands_on(prim.op, attrs)):
             return [came[0]] * len(outputs)
         learned = any(weight.trainable for weight in prim.op.weights(shapes, attrs))
         grad = learned or any(storage.grad for storage in came)
@@ -271,6 +271,11 @@ class Tape:
         for storage in outs if saved.output else ():
             storage.saved = True
         self.extra += Bytes(saved.per_sample, saved.per_batch) * copies
+
+
+def _hands_on(op: Op, attrs: Attrs) -> bool:
+    """Whether training, and not evaluation, hands on the input: the result of a layer that survives as it is."""
+    return op.name == "stochastic_depth" and attrs["per"] == "batch" and not attrs["rescale"]
 
 
 def _output(k: int, outs: list[_Storage], inputs: list[_Storage]) -> Output:

@@ -1,4 +1,4 @@
-"""DenseNet (depth=100, growth=12, compact=true, stem=24, drop=0, classes=10): Densely connected networks.
+"""DenseNet (depth=100, growth=12, compact=true, stem=24, theta=0.5, drop=0, classes=10): Densely connected networks.
 
 Made by archdsl 0.1.0 from densenet-bc-100-12.arch, variant densenet_bc_100_12 (sha256 63c7a2187889).
 769,162 parameters; 287,929,692 multiply-accumulates for one 3×32×32 sample.

@@ -1,6 +1,6 @@
 """FitNet19 (pieces=5, classes=10): FitNet-19, the thin and deep student.
 
-Made by archdsl 0.1.0 from fitnet-19.arch (sha256 abf75c6ba2d5).
+Made by archdsl 0.1.0 from fitnet-19.arch (sha256 5afe1d1be8a1).
 2,742,102 parameters; 381,941,128 multiply-accumulates for one 3×32×32 sample.
 """
 
@@ -10,9 +10,7 @@ from torch.nn import functional as F
 
 
 class MaxoutConv(nn.Module):
-    """A convolution to `pieces` times the maps, of which the largest of each `pieces` neighbours stays; dropout before
-    it.
-    """
+    """Dropout, a convolution to `pieces` times the maps, and of each `pieces` neighbours the largest."""
 
     def __init__(self, in_channels: int, width: int, kernel: int) -> None:
         super().__init__()
@@ -23,7 +21,7 @@ class MaxoutConv(nn.Module):
 
 
 class MaxoutLinear(nn.Module):
-    """The same of a linear map."""
+    """Dropout, a linear map to `pieces` times the features, and of each `pieces` neighbours the largest."""
 
     def __init__(self, in_features: int, width: int) -> None:
         super().__init__()
@@ -38,8 +36,12 @@ class FitNet19(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.layers1 = nn.Sequential(MaxoutConv(3, 32, 3), *[MaxoutConv(32, 32, 3) for _ in range(2)])
-        self.layers2 = nn.Sequential(MaxoutConv(32, 48, 3), MaxoutConv(48, 48, 3))
+        self.group1 = nn.Sequential(
+            MaxoutConv(3, 32, 3),
+            *[MaxoutConv(32, 32, 3) for _ in range(2)],
+            MaxoutConv(32, 48, 3),
+            MaxoutConv(48, 48, 3),
+        )
         self.group2 = nn.Sequential(MaxoutConv(48, 80, 3), *[MaxoutConv(80, 80, 3) for _ in range(5)])
         self.group3 = nn.Sequential(MaxoutConv(80, 128, 3), *[MaxoutConv(128, 128, 3) for _ in range(5)])
         self.fc1 = MaxoutLinear(128, 500)
@@ -51,7 +53,7 @@ class FitNet19(nn.Module):
                 nn.init.uniform_(module.weight, -0.005, 0.005)
 
     def forward(self, image: Tensor) -> Tensor:
-        group1 = F.max_pool2d(self.layers2(self.layers1(image)), 2)  # 48×16×16
+        group1 = F.max_pool2d(self.group1(image), 2)  # 48×16×16
         group2 = F.max_pool2d(self.group2(group1), 2)  # 80×8×8
         group3 = F.max_pool2d(self.group3(group2), 8)  # 128×1×1
         fc1 = self.fc1(group3.flatten(1))  # 500

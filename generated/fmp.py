@@ -1,6 +1,6 @@
 """FMP (k=160, drop=0.5, classes=10): Fractional max-pooling network.
 
-Made by archdsl 0.1.0 from fmp.arch (sha256 be16a3b056df).
+Made by archdsl 0.1.0 from fmp.arch (sha256 b845f8d4d692).
 79,247,530 parameters; 14,843,687,680 multiply-accumulates for one 3×32×32 sample.
 """
 

@@ -1,6 +1,6 @@
-"""FractalNet (columns=3, widen=false, pool_first=true, drop_path=0.15, classes=10): Fractal networks.
+"""FractalNet (columns=3, widen=false, pool_first=true, drop_path=0.15, width=64, classes=10): Fractal networks.
 
-Made by archdsl 0.1.0 from fractalnet.arch (sha256 5bad669ac6cb).
+Made by archdsl 0.1.0 from fractalnet.arch (sha256 4fa49e1f2fcb).
 33,724,618 parameters; 845,222,912 multiply-accumulates for one 3×32×32 sample.
 """
 

@@ -31,7 +31,7 @@ class Highway_(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         transform = F.relu(self.transform(x))  # 32×32×32, 80×16×16, 128×8×8
         gate = torch.sigmoid(self.gate(x))  # 32×32×32, 80×16×16, 128×8×8
-        return gate * transform + (-1 * gate + 1) * x  # 32×32×32, 80×16×16, 128×8×8
+        return gate * transform + (1 - gate) * x  # 32×32×32, 80×16×16, 128×8×8
 
 
 class Highway(nn.Module):

@@ -1,6 +1,6 @@
 """Maxout (classes=10): Maxout network for CIFAR-10.
 
-Made by archdsl 0.1.0 from maxout.arch (sha256 7fcdcdc7c6fe).
+Made by archdsl 0.1.0 from maxout.arch (sha256 b067ff2a4835).
 16,247,830 parameters; 732,290,696 multiply-accumulates for one 3×32×32 sample.
 """
 
@@ -10,9 +10,7 @@ from torch.nn import functional as F
 
 
 class MaxoutConv(nn.Module):
-    """A convolution to `pieces` times the maps, of which the largest of each `pieces` neighbours stays; dropout before
-    it.
-    """
+    """Dropout, a convolution to `pieces` times the maps, and of each `pieces` neighbours the largest."""
 
     def __init__(self, in_channels: int, width: int, kernel: int, padding: int, drop: float = 0) -> None:
         super().__init__()
@@ -24,7 +22,7 @@ class MaxoutConv(nn.Module):
 
 
 class MaxoutLinear(nn.Module):
-    """The same of a linear map."""
+    """Dropout, a linear map to `pieces` times the features, and of each `pieces` neighbours the largest."""
 
     def __init__(self, in_features: int, width: int) -> None:
         super().__init__()

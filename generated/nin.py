@@ -1,6 +1,6 @@
-"""NIN (classes=10): Network in network.
+"""NIN (padded=false, classes=10): Network in network.
 
-Made by archdsl 0.1.0 from nin.arch (sha256 0daf31753c1d).
+Made by archdsl 0.1.0 from nin.arch (sha256 4163108e667e).
 966,986 parameters; 222,486,528 multiply-accumulates for one 3×32×32 sample.
 """
 

@@ -1,6 +1,6 @@
 """ShakeShake (base=32, forward=shake, backward=shake, level=image, classes=10): Shake-Shake networks.
 
-Made by archdsl 0.1.0 from shake-shake.arch (sha256 336c5cff74dc).
+Made by archdsl 0.1.0 from shake-shake.arch (sha256 28975f75c8d8).
 2,923,162 parameters; 426,689,792 multiply-accumulates for one 3×32×32 sample.
 """
 

@@ -1,6 +1,6 @@
 """ShakeShake (base=64, forward=shake, backward=shake, level=image, classes=10): Shake-Shake networks.
 
-Made by archdsl 0.1.0 from shake-shake-26-2x64d.arch, variant shake_shake_26_2x64d (sha256 4ff6023099f3).
+Made by archdsl 0.1.0 from shake-shake-26-2x64d.arch, variant shake_shake_26_2x64d (sha256 6b9640764a07).
 11,653,978 parameters; 1,685,506,560 multiply-accumulates for one 3×32×32 sample.
 """
 

@@ -1,6 +1,6 @@
 """WRN (depth=16, k=4, drop=0, classes=10): Wide residual networks.
 
-Made by archdsl 0.1.0 from wrn-16-4.arch, variant wrn_16_4 (sha256 76898b3c1e51).
+Made by archdsl 0.1.0 from wrn-16-4.arch, variant wrn_16_4 (sha256 994b9c8ed4e4).
 2,748,890 parameters; 392,612,352 multiply-accumulates for one 3×32×32 sample.
 """
 

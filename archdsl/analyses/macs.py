@@ -32,10 +32,13 @@ class Macs:
         return 2 * self.total
 
     def __add__(self, more: Macs) -> Macs:
-        return Macs(*(getattr(self, f.name) + getattr(more, f.name) for f in fields(self)))
+        return Macs(*(getattr(self, n) + getattr(more, n) for n in _FIELDS))
 
     def __mul__(self, times: int) -> Macs:
-        return Macs(*(getattr(self, f.name) * times for f in fields(self)))
+        return Macs(*(getattr(self, n) * times for n in _FIELDS))
+
+
+_FIELDS = tuple(f.name for f in fields(Macs))  # asked for once: sums are made for every layer
 
 
 def macs(graph: Graph) -> Macs:

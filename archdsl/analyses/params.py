@@ -39,10 +39,13 @@ class Params:
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "frozen"}
 
     def __add__(self, other: Params) -> Params:
-        return Params(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+        return Params(*(getattr(self, n) + getattr(other, n) for n in _FIELDS))
 
     def __mul__(self, times: int) -> Params:
-        return Params(*(getattr(self, f.name) * times for f in fields(self)))
+        return Params(*(getattr(self, n) * times for n in _FIELDS))
+
+
+_FIELDS = tuple(f.name for f in fields(Params))  # asked for once: sums are made for every layer
 
 
 def params(graph: Graph) -> Params:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, cast
 
 from archdsl.elaborate import errors
 from archdsl.elaborate.derivation import derivation
 from archdsl.elaborate.values import UNKNOWN, BlockLayer, OpLayer, Value, described, is_layer, is_number
 from archdsl.ops.coerce import coerce
-from archdsl.ops.op import REQUIRED, Misfit
+from archdsl.ops.op import REQUIRED, Misfit, Param
 from archdsl.ops.op import Value as Attr
 from archdsl.scalar import Scalar
 from archdsl.source import Span
@@ -144,7 +145,10 @@ def op_attributes(layer: OpLayer, frame: Frame, span: Span) -> dict[str, Attr] |
         return None
     attrs: dict[str, Attr] = {}
     for param in layer.op.params:
-        value = layer.bound.get(param.name, param.default)
+        if param.name not in layer.bound:
+            attrs[param.name] = _default(param)
+            continue
+        value = layer.bound[param.name]
         if value is UNKNOWN:
             return None
         found = coerce(param, value)
@@ -153,6 +157,12 @@ def op_attributes(layer: OpLayer, frame: Frame, span: Span) -> dict[str, Attr] |
             return None
         attrs[param.name] = found
     return attrs
+
+
+@cache
+def _default(param: Param) -> Attr:
+    """A default as an attribute; the table of primitives has only such that are."""
+    return cast(Attr, coerce(param, param.default))
 
 
 def missing(layer: BlockLayer | OpLayer) -> tuple[str, ...]:

@@ -90,6 +90,8 @@ class Body:
 
     def _finish(self) -> Graph | None:
         open_join, wires = self._results()
+        if self.frame.assembly.broken:
+            return None
         if self.block.contract is not None and not self._keeps_contract(open_join, wires):
             return None
         names = tuple(name for name, _, _ in self.outputs)

@@ -51,6 +51,7 @@ class Assembly:
         default_factory=dict[int, "tuple[BlockLayer, tuple[Wire, ...]]"]
     )
     statement: str = ""
+    broken: bool = False  # a join could not be made where it was used: what stands for it is in no node
     rows: int = 0
 
 

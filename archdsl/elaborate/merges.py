@@ -101,6 +101,7 @@ def _joined(join: Join, frame: Frame) -> Wire:
     if isinstance(found, Misfit):
         parts = tuple(made(w) for w in join.columns if w.span is not None)
         frame.report(errors.shape_mismatch(join.span, "`join`", found.reason, parts, found.hint))
+        frame.assembly.broken = True
         return Wire(join.columns[0].shape, span=join.span)
     return cast(Wire, emit(join.merge, join.columns, tuple(found), shapes, frame, join.span))
 

@@ -50,7 +50,7 @@ class Kind(Enum):
     TABLE = "a list of lists of whole numbers of at least 0"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Param:
     """One parameter of a primitive. `optional` admits `none`."""
 

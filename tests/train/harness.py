@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 
 import torch
-from networks import TINY
 from rich.console import Console
+from small_networks import TINY
 
 from archdsl.recipe import Recipe
 from archdsl.recipe.records import Mixup, PadCrop, Sgd

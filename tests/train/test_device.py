@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from harness import digest, few, go, job
-from networks import AUXILIARY
+from small_networks import AUXILIARY
 from torch import nn
 
 from archdsl.recipe import Recipe

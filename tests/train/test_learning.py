@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 from harness import RECIPE, config, few, go, images, job
-from networks import AUXILIARY, RESNET20
 from rich.console import Console
+from small_networks import AUXILIARY, RESNET20
 from torch import nn
 
 from archdsl.recipe import Recipe

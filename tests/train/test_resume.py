@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from harness import RECIPE, config, digest, few, go, job
-from networks import AUXILIARY
+from small_networks import AUXILIARY
 
 from archdsl.fsio import FileTrouble, lock
 from archdsl.recipe import Recipe

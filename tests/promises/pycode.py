@@ -54,6 +54,8 @@ def _node(node: ast.AST, known: frozenset[str], externs: frozenset[str]) -> Iter
     kind = type(node).__name__
     if kind not in _NODES:
         yield f"a {kind}"
+    if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+        yield from (f"@{ast.unparse(d)}" for d in node.decorator_list if ast.unparse(d) != "staticmethod")
     if isinstance(node, ast.Import):
         yield from (f"import {a.name}" for a in node.names if a.name not in _IMPORTED)
     if isinstance(node, ast.ImportFrom) and node.module not in _IMPORTED | externs:

@@ -540,7 +540,7 @@ def some_expression(draw: random.Random, depth: int) -> str:
 def test_layout_is_that_of_ruff(seed: int, tmp_path: Path) -> None:
     draw = random.Random(seed)
     lines: list[str] = []
-    for _ in range(200):
+    for _ in range(60):
         head = draw.choice(["return ", "x = ", f"self.{'y' * draw.randint(1, 30)} = "])
         tree = ast.parse(some_expression(draw, 4), mode="eval").body
         lines += ["class A:", "    def f(self):", *statement_lines(head, tree, 8), "", ""]

@@ -208,7 +208,10 @@ _FOREIGN = {
     "while": "there are no loops: `layer * n` repeats, `[f(i) for i in 1..n]` makes a list",
     "lambda": "a function has a name: `fn name(x) = ...`",
 }
-_LOOP = "there are no loops: `chain(f(i) for i in 1..n)` is a row of layers, `[f(i) for i in 1..n]` a list"
+_PHRASES = {
+    "FOR": "there are no loops: `chain(f(i) for i in 1..n)` is a row of layers, `[f(i) for i in 1..n]` a list",
+    "IF": "a choice is written `a if condition else b`; `if condition { ... } else { ... }` stands on lines of its own",
+}
 
 
 def _hint(tokens: list[Token], index: int, accepts: set[str]) -> str | None:
@@ -219,8 +222,8 @@ def _hint(tokens: list[Token], index: int, accepts: set[str]) -> str | None:
     foreign = next((_FOREIGN[w] for w in words if w in _FOREIGN), None)
     if foreign or token is None:
         return foreign
-    if token.type == "FOR":
-        return _LOOP
+    if token.type in _PHRASES:
+        return _PHRASES[token.type]
     if str(token) in keywords() and "NAME" in accepts:
         return f"`{token}` is a word of the language; choose another name"
     return _after(before, token, tokens, index, accepts) if before is not None else None

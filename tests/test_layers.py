@@ -17,7 +17,7 @@ PACKAGE = ROOT / "archdsl"
 # Lowest first. A module may import what stands in lower rows, and its own row only where the row is one package.
 ROWS = (
     ("visible", "record", "scalar", "source", "deep"),
-    ("fsio", "diagnostic", "suggest", "limits"),
+    ("fsio", "diagnostic", "suggest", "synonyms", "limits"),
     ("codes",),
     ("syntax", "ops", "recipe"),
     ("inits", "ir"),

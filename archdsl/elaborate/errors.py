@@ -9,6 +9,7 @@ from archdsl.diagnostic import Diagnostic, Label, Severity
 from archdsl.elaborate.values import Value, described, shown
 from archdsl.source import Span
 from archdsl.suggest import nearest
+from archdsl.synonyms import synonym
 
 
 def _error(
@@ -18,7 +19,8 @@ def _error(
 
 
 def _meant(name: str, candidates: Iterable[str]) -> str | None:
-    likely = nearest(name, candidates)
+    known = set(candidates)
+    likely = synonym(name, known) or nearest(name, known)
     return f"did you mean `{likely}`?" if likely else None
 
 

@@ -45,7 +45,7 @@ def judge(
     with torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(recipe.seed)
         prepare_evaluation(model, recipe)
-        for pixels, labels in zip(split.pixels.split(size), split.labels.split(size), strict=True):
+        for pixels, labels in split.in_order(size):
             if flag:
                 break
             logits = scores(model, through(normalize, to_float(pixels)), recipe, device)

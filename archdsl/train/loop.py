@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -21,7 +22,7 @@ from archdsl.train import chance, checkpoint, folder, network
 from archdsl.train.augment import Batch, Chance, augment
 from archdsl.train.average import Average
 from archdsl.train.checkpoint import Checkpoint
-from archdsl.train.data.images import Images, Split
+from archdsl.train.data.images import Images, Split, Taken
 from archdsl.train.device import Device
 from archdsl.train.diagnose import first_not_finite
 from archdsl.train.evaluate import Verdict, judge
@@ -89,7 +90,7 @@ class Trainer:
         self.forward = torch.compile(self.model) if self.device.engine == "compile" else self.model
         self.measure = measure(self.recipe.loss)
         self.train_split, self.validation, self.test = self._splits()
-        self.normalize: list[Step] = fit(self.recipe.normalize, self.train_split.pixels)
+        self.normalize: list[Step] = fit(self.recipe.normalize, self.train_split)
         self.progress = Progress()
         self.sums = torch.zeros(3, dtype=torch.float64, device=where)  # loss, errors, images of the epoch
         self.window = torch.zeros(2, dtype=torch.float64, device=where)  # errors, images since warm-up last looked
@@ -126,11 +127,12 @@ class Trainer:
         began, before = monotonic(), p.seconds
         order = permutation(key(self.recipe.seed, p.epoch), len(self.train_split)).to(self.device.device)
         self.model.train()
-        while p.seen < steps:
-            index = order[p.seen * self.recipe.batch : (p.seen + 1) * self.recipe.batch]
-            self._step(index)
-            p.seconds = before + monotonic() - began
-            self._between_steps(steps)
+        rest = order.split(self.recipe.batch)[p.seen : steps]
+        with closing(self.train_split.stream(rest, p.epoch)) as stream:
+            for index, taken in zip(rest, stream, strict=True):
+                self._step(index, taken)
+                p.seconds = before + monotonic() - began
+                self._between_steps(steps)
         self._close_epoch()
 
     def _epoch_steps(self) -> int:
@@ -177,18 +179,18 @@ class Trainer:
 
     # --- one step
 
-    def _step(self, index: Tensor) -> None:
+    def _step(self, index: Tensor, taken: Taken) -> None:
         p = self.progress
         self.optimizer.prepare(p.step, p.warm_end)
         self.optimizer.clear()
-        batch = self._batch(index)
+        batch = self._batch(index, taken)
         loss = self._gradients(batch)
         self._update(loss, batch)
         p.step += 1
         p.seen += 1
 
-    def _batch(self, index: Tensor) -> Batch:
-        pixels, labels = self.train_split.pixels[index], self.train_split.labels[index]
+    def _batch(self, index: Tensor, taken: Taken) -> Batch:
+        pixels, labels = taken
         batch = Batch(through(self.normalize, to_float(pixels)), labels)
         p = self.progress
         return augment(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from archdsl.recipe.records import Gcn, MeanStd, Normalize, PerPixelMean, Zca
+from archdsl.train.data.images import Split
 
 Step = Callable[[Tensor], Tensor]
 Parts = Callable[[], Iterator[Tensor]]
@@ -29,14 +30,14 @@ def through(steps: Sequence[Step], images: Tensor) -> Tensor:
     return images
 
 
-def fit(records: Sequence[Normalize], pixels: Tensor) -> list[Step]:
-    """One function for each record, fitted to what the functions before it make of `pixels`."""
+def fit(records: Sequence[Normalize], split: Split) -> list[Step]:
+    """One function for each record, fitted to what the functions before it make of the images."""
     steps: list[Step] = []
     for record in records:
         before = list(steps)
 
         def parts(before: list[Step] = before) -> Iterator[Tensor]:
-            return (through(before, to_float(part)) for part in pixels.split(_CHUNK))
+            return (through(before, to_float(pixels)) for pixels, _ in split.sample(_CHUNK))
 
         steps.append(_fitted(record, parts))
     return steps

@@ -156,7 +156,7 @@ def _tried(model: nn.Module, images: Images, job: Job, where: Device) -> Device:
 
 def _try(model: nn.Module, images: Images, job: Job, where: Device) -> None:
     trial = network.moved(copy.deepcopy(model), where).train()
-    pixels = images.train.pixels[:2].to(where.device)
+    pixels, _ = next(images.train.part(0, 2).to(where.device).in_order(2))
     with torch.random.fork_rng(), where.autocast():
         results = network.outputs(trial, to_float(pixels))
     sum(result.float().sum() for result in results).backward()  # pyright: ignore[reportAttributeAccessIssue]

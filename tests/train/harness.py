@@ -15,7 +15,7 @@ from archdsl.recipe import Recipe
 from archdsl.recipe.records import Mixup, PadCrop, Sgd
 from archdsl.train import checkpoint, run
 from archdsl.train.data import Images, Request
-from archdsl.train.data.images import Split
+from archdsl.train.data.images import InMemory
 from archdsl.train.job import Job, TrainConfig
 
 RECIPE = Recipe(
@@ -31,10 +31,10 @@ def images(train: int = 200, test: int = 50, side: int = 8) -> Images:
     """Random images whose label shows in their brightness, so that there is something to learn."""
     generator = torch.Generator().manual_seed(0)
 
-    def split(count: int) -> Split:
+    def split(count: int) -> InMemory:
         labels = torch.arange(count) % 10
         noise = torch.randint(0, 30, (count, side, side, 3), generator=generator)
-        return Split((noise + labels[:, None, None, None] * 22).to(torch.uint8), labels)
+        return InMemory((noise + labels[:, None, None, None] * 22).to(torch.uint8), labels)
 
     return Images("few", split(train), split(test), tuple("abcdefghij"))
 

@@ -189,11 +189,12 @@ def test_durations():
 
 
 def test_normalisation_does_what_it_says():
-    pixels = images(500).train.pixels
+    split = images(500).train
+    pixels = split.pixels
     whole = to_float(pixels)
 
     def after(*records: MeanStd) -> torch.Tensor:
-        return through(fit(records, pixels), whole)
+        return through(fit(records, split), whole)
 
     assert torch.allclose(after(MeanStd()).mean((0, 2, 3)), torch.zeros(3), atol=1e-4)
     assert torch.allclose(after(MeanStd()).std((0, 2, 3), correction=0), torch.ones(3), atol=1e-4)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from archdsl.train.data.files import find, read
-from archdsl.train.data.images import Images, Request, Split
+from archdsl.train.data.images import Images, InMemory, Request
 from archdsl.train.data.pickled import Array, NotAllowed, read_pickle
 from archdsl.train.trouble import DataTrouble
 
@@ -89,7 +89,7 @@ def _cifar(name: str, request: Request) -> Images:
     def content(file: str) -> bytes:
         return read(folder / file, LARGEST_FILE, DIGESTS.get(f"{form.folder}/{file}"), request.unofficial)
 
-    def split(files: tuple[str, ...], count: int) -> Split:
+    def split(files: tuple[str, ...], count: int) -> InMemory:
         whole = _joined([batch(folder / file, content(file), form) for file in files])
         if len(whole) != count and not request.unofficial:
             raise DataTrouble(f"{folder}: {', '.join(files)} hold {len(whole):,} images, expected {count:,}")
@@ -99,11 +99,11 @@ def _cifar(name: str, request: Request) -> Images:
     return Images(name, split(form.train, 50_000), split(form.test, 10_000), names)
 
 
-def _joined(parts: list[Split]) -> Split:
-    return Split(torch.cat([p.pixels for p in parts]), torch.cat([p.labels for p in parts]))
+def _joined(parts: list[InMemory]) -> InMemory:
+    return InMemory(torch.cat([p.pixels for p in parts]), torch.cat([p.labels for p in parts]))
 
 
-def _python_batch(path: Path, data: bytes, form: _Form) -> Split:
+def _python_batch(path: Path, data: bytes, form: _Form) -> InMemory:
     batch = _dictionary(path, data)
     pixels, labels = batch.get(b"data"), batch.get(form.labels)
     if not isinstance(pixels, Array) or not isinstance(labels, list):
@@ -117,7 +117,7 @@ def _python_batch(path: Path, data: bytes, form: _Form) -> Split:
     return _split(path, pixels.data, cast("list[object]", labels), form)
 
 
-def _binary_batch(path: Path, data: bytes, form: _Form) -> Split:
+def _binary_batch(path: Path, data: bytes, form: _Form) -> InMemory:
     record = form.label_bytes + PIXELS
     if not data or len(data) % record:
         raise DataTrouble(f"{path}: expected whole records of {record} bytes, found {len(data)} bytes")
@@ -125,14 +125,14 @@ def _binary_batch(path: Path, data: bytes, form: _Form) -> Split:
     return _split(path, rows[:, form.label_bytes :].tobytes(), rows[:, form.label_bytes - 1].tolist(), form)
 
 
-def _split(path: Path, pixels: bytes, labels: list[object], form: _Form) -> Split:
+def _split(path: Path, pixels: bytes, labels: list[object], form: _Form) -> InMemory:
     wrong = [label for label in labels if not isinstance(label, int) or not 0 <= label < form.classes]
     if wrong or not labels:
         found = f"found {ascii(wrong[0])[:40]}" if wrong else "found none"
         raise DataTrouble(f"{path}: expected labels from 0 to {form.classes - 1}, {found}")
     planes = np.frombuffer(pixels, np.uint8).reshape(-1, *PLANES)
     images = torch.tensor(planes.transpose(0, 2, 3, 1))
-    return Split(images, torch.tensor(cast("list[int]", labels)))
+    return InMemory(images, torch.tensor(cast("list[int]", labels)))
 
 
 def _names(path: Path, data: bytes, form: _Form) -> tuple[str, ...]:

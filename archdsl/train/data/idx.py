@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from archdsl.train.data.files import read
-from archdsl.train.data.images import Images, Request, Split
+from archdsl.train.data.images import Images, InMemory, Request
 from archdsl.train.trouble import DataTrouble
 
 SIDE, MARGIN = 28, 2
@@ -38,7 +38,7 @@ def _load(name: str, classes: tuple[str, ...], request: Request) -> Images:
     return Images(name, _split(folder, "train", request), _split(folder, "t10k", request), classes)
 
 
-def _split(folder: Path, part: str, request: Request) -> Split:
+def _split(folder: Path, part: str, request: Request) -> InMemory:
     pixel_path, label_path = _file(folder, f"{part}-images-idx3-ubyte"), _file(folder, f"{part}-labels-idx1-ubyte")
     pixels, labels = _array(pixel_path, (SIDE, SIDE)), _array(label_path, ())
     if len(pixels) != len(labels):
@@ -48,7 +48,7 @@ def _split(folder: Path, part: str, request: Request) -> Split:
     if labels.max(initial=0) > 9:
         raise DataTrouble(f"{label_path}: expected labels from 0 to 9, found {labels.max()}")
     padded = np.pad(pixels, ((0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN)))
-    return Split(torch.tensor(padded[..., None]), torch.tensor(labels.astype(np.int64)))
+    return InMemory(torch.tensor(padded[..., None]), torch.tensor(labels.astype(np.int64)))
 
 
 def _file(folder: Path, name: str) -> Path:

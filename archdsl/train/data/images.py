@@ -1,12 +1,20 @@
-"""A data set in memory: uint8 pixels, so that CIFAR takes 180 MB and moves to a device whole."""
+"""What the trainer knows of a data set: splits that hand out batches, in memory or read as they are needed."""
+
+# torch annotates only half of itself
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
+
+Taken = tuple[Tensor, Tensor]
+"""Pixels [B, H, W, C] uint8, so that a batch is channels-last for free, and labels [B] int64, on the split's device."""
 
 
 @dataclass(frozen=True)
@@ -18,23 +26,74 @@ class Request:
     seed: int = 0
 
 
+class Split(ABC):
+    """Images of one size with their labels, numbered from 0."""
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def take(self, index: Tensor, epoch: int | None = None) -> Taken:
+        """The images `index` [B] int64.
+
+        Without an epoch in the one view that they are judged in; with one as they are trained on in it. Where these
+        differ (crops out of larger pictures), a view is a function of seed, epoch and image alone.
+        """
+
+    @abstractmethod
+    def part(self, start: int, end: int) -> Split:
+        """The images from `start` up to `end`."""
+
+    @abstractmethod
+    def to(self, device: torch.device) -> Split:
+        """The same, its batches on another device."""
+
+    def stream(self, indices: Sequence[Tensor], epoch: int | None = None) -> Generator[Taken]:
+        """`take` for one of `indices` after the other; may be prepared ahead. Closing it ends what prepares."""
+        for index in indices:
+            yield self.take(index, epoch)
+
+    def in_order(self, size: int) -> Generator[Taken]:
+        """All images as they are judged, at most `size` at once."""
+        return self.stream(torch.arange(len(self)).split(size))
+
+    def sample(self, size: int) -> Generator[Taken]:
+        """The images that normalisation is fitted to, at most `size` at once: all, unless that would take too long."""
+        return self.in_order(size)
+
+
 @dataclass(frozen=True, eq=False)
-class Split:
-    """Images as [N, H, W, C] uint8 (a batch is then channels-last for free) and labels as [N] int64."""
+class InMemory(Split):
+    """All pixels [N, H, W, C] uint8 and labels [N] int64 on the device: CIFAR takes 180 MB."""
 
     pixels: Tensor
     labels: Tensor
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        height, width, channels = self.pixels.shape[1:]
+        return channels, height, width
+
     def __len__(self) -> int:
         return len(self.labels)
 
-    def part(self, start: int, end: int) -> Split:
-        """The images from `start` up to `end`."""
-        return Split(self.pixels[start:end], self.labels[start:end])
+    def take(self, index: Tensor, epoch: int | None = None) -> Taken:
+        index = index.to(self.pixels.device)
+        return self.pixels[index], self.labels[index]
 
-    def to(self, device: torch.device) -> Split:
-        """The same on another device."""
-        return Split(self.pixels.to(device), self.labels.to(device))
+    def part(self, start: int, end: int) -> InMemory:
+        return InMemory(self.pixels[start:end], self.labels[start:end])
+
+    def to(self, device: torch.device) -> InMemory:
+        return InMemory(self.pixels.to(device), self.labels.to(device))
+
+    def in_order(self, size: int) -> Generator[Taken]:
+        yield from zip(self.pixels.split(size), self.labels.split(size), strict=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +110,7 @@ class Images:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height, width."""
-        height, width, channels = self.train.pixels.shape[1:]
-        return channels, height, width
+        return self.train.shape
 
     def limited(self, count: int) -> Images:
         """The first `count` images of each split."""

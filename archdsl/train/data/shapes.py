@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from archdsl.train.data.images import Images, Request, Split
+from archdsl.train.data.images import Images, InMemory, Request
 
 TRAIN = 5000
 TEST = 2000
@@ -29,14 +29,14 @@ def shapes(request: Request) -> Images:
     return Images("shapes", train, test, tuple(OUTLINES), epochs=10)
 
 
-def _split(rng: np.random.Generator, count: int) -> Split:
+def _split(rng: np.random.Generator, count: int) -> InMemory:
     labels = np.arange(count) % len(OUTLINES)
     cover = _cover(rng, labels)[..., None]
     ground, ink = _colours(rng, count)
     picture = _noise(rng, count) * 0.3 + ground * (1 - cover) + ink * cover
     picture += rng.normal(0, 0.05, picture.shape).astype(np.float32)
     pixels = (picture.clip(0, 1) * 255).round().astype(np.uint8)
-    return Split(torch.tensor(pixels), torch.tensor(labels))
+    return InMemory(torch.tensor(pixels), torch.tensor(labels))
 
 
 def _cover(rng: np.random.Generator, labels: NDArray[np.int64]) -> Array:

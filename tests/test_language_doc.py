@@ -15,8 +15,8 @@ from casefiles import Section, sections
 
 from archdsl import pipeline
 from archdsl.diagnostic import Severity
-from archdsl.elaborate.claims import METRICS, QUOTED
 from archdsl.elaborate.load import standard_module, standard_names
+from archdsl.elaborate.metrics import METRICS, QUOTED
 from archdsl.inits import INITS
 from archdsl.limits import LIMITS
 from archdsl.pipeline import Checked

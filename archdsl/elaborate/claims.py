@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from archdsl.elaborate import errors
 from archdsl.elaborate.evaluate import evaluate_alone
 from archdsl.elaborate.frame import Assembly, Frame, Session
+from archdsl.elaborate.metrics import METRICS
 from archdsl.elaborate.values import UNKNOWN, shown
 from archdsl.record import record
 from archdsl.scalar import Number, Scalar
@@ -18,19 +19,6 @@ if TYPE_CHECKING:
     from archdsl.analyses.cost import Cost
     from archdsl.elaborate.load import Module
     from archdsl.elaborate.networks import Built
-
-_Metric = Callable[["Cost"], int]
-
-# What can be claimed, and how it is computed.
-METRICS: dict[str, tuple[str, _Metric]] = {
-    "params": ("parameters", lambda cost: cost.params.total),
-    "conv_params": ("convolution weights", lambda cost: cost.params.conv_weight),
-    "macs": ("multiply-accumulates", lambda cost: cost.macs.total),
-    "flops": ("floating-point operations", lambda cost: cost.macs.flops),
-    "depth": ("weight layers on the longest path", lambda cost: cost.depth),
-}
-# What only an experiment tells: quoted, never computed. Allowed in `variants` and `reported`.
-QUOTED = ("error", "top1", "top5", "accuracy", "time", "epochs", "memory", "loss")
 
 
 @record
@@ -75,11 +63,7 @@ def _claims(body: Iterable[ast.Statement]) -> Iterator[ast.Claims]:
 
 def _check(claims: tuple[ast.Claim, ...], cost: Cost, frame: Frame, quoted: bool) -> None:
     for claim in claims:
-        name = claim.metric.text
-        known = [*METRICS, *QUOTED] if quoted else list(METRICS)
-        if name not in known:
-            frame.report(errors.unknown_metric(claim.metric.span, name, known))
-        elif name in METRICS and (not quoted or claim.subject is None):
+        if claim.metric.text in METRICS and (not quoted or claim.subject is None):
             _hold(claim, cost, frame)
 
 

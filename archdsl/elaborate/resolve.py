@@ -13,6 +13,7 @@ from archdsl.elaborate import errors
 from archdsl.elaborate.arguments import TYPES
 from archdsl.elaborate.builtins import BUILTINS
 from archdsl.elaborate.load import Module, home_of
+from archdsl.elaborate.metrics import METRICS, QUOTED
 from archdsl.ops import OPS
 from archdsl.source import Span
 from archdsl.syntax import ast
@@ -53,6 +54,7 @@ class _Resolver:
         elif isinstance(declaration, ast.Variants):
             for row in declaration.rows:
                 self.expression(row.call, {})
+                self.claim_list(row.claims, {}, quoted=True)
 
     def block(self, block: ast.Block) -> None:
         scope = self.parameters(block.params, {})
@@ -132,7 +134,13 @@ class _Resolver:
         self.expression(statement.condition, scope)
 
     def claims(self, statement: ast.Claims, scope: Scope) -> None:
-        for claim in statement.claims:
+        self.claim_list(statement.claims, scope, quoted=statement.keyword.text == "reported")
+
+    def claim_list(self, claims: tuple[ast.Claim, ...], scope: Scope, quoted: bool) -> None:
+        known = [*METRICS, *QUOTED] if quoted else list(METRICS)
+        for claim in claims:
+            if claim.metric.text not in known:
+                self.bag.add(errors.unknown_metric(claim.metric.span, claim.metric.text, known))
             self.expression(claim.value, scope)
 
     def init(self, statement: ast.Init, scope: Scope) -> None:

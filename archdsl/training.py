@@ -14,7 +14,7 @@ from archdsl.recipe import Recipe, override
 from archdsl.scalar import Scalar
 from archdsl.suggest import nearest
 from archdsl.syntax import ast
-from archdsl.train.job import Job, TrainConfig
+from archdsl.train.job import Job, StepMemory, TrainConfig
 
 if TYPE_CHECKING:
     from archdsl.pipeline import Checked, CheckedNetwork
@@ -52,6 +52,8 @@ def job(path: str, checked: Checked, network: CheckedNetwork, module: str, recip
         recipe=recipe,
         auxiliary_weights=tuple(_weight(aux.weight) for aux in network.graph.auxiliaries),
         parameters=network.cost.params.total,
+        macs=network.cost.macs.total,
+        memory=_memory(network, recipe),
         claims=dict(_claims(checked, network)),
     )
 
@@ -76,6 +78,14 @@ def _changed(recipe: Recipe, change: str) -> Recipe:
         first = problems[0]
         raise Misuse(f"--set {key}: {first.message}" + (f"; {first.hint}" if first.hint else ""))
     return changed
+
+
+def _memory(network: CheckedNetwork, recipe: Recipe) -> StepMemory:
+    memory, optimizer = network.cost.memory, recipe.optimizer
+    plain = optimizer.kind == "sgd" and not optimizer.momentum
+    fixed = memory.training(0, "sgd_plain" if plain else optimizer.kind)
+    fixed += memory.weights if recipe.ema else 0
+    return StepMemory(memory.kept.per_sample, fixed)
 
 
 def _weight(value: object) -> float:

@@ -54,6 +54,20 @@ class TrainConfig(BaseModel):
 
 
 @dataclass(frozen=True)
+class StepMemory:
+    """What the static analysis predicts for a training step, in bytes: float32, no workspace of kernels."""
+
+    per_image: int
+    """What autograd keeps of each image."""
+    fixed: int
+    """Whatever the batch: weights, gradients, what the optimiser keeps."""
+
+    def at(self, batch: int) -> int:
+        """For a batch of so many images."""
+        return self.per_image * batch + self.fixed
+
+
+@dataclass(frozen=True)
 class Job:
     """A compiled network, ready to be trained."""
 
@@ -72,5 +86,8 @@ class Job:
     """The weight in the loss of each auxiliary output."""
     parameters: int | None = None
     """The exact count, from the static analysis."""
+    macs: int | None = None
+    """Multiply-accumulates for one image, likewise."""
+    memory: StepMemory | None = None
     claims: Mapping[str, float] = field(default_factory=dict[str, float])
     """The paper's test error by data set, as a share."""

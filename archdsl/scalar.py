@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import reduce
 from typing import Any, Union
 
 Number = Union[int, Fraction]
@@ -190,17 +191,16 @@ def evaluate(expr: Expr, bindings: dict[str, Number]) -> Number:
     if not isinstance(expr, tuple):
         return expr
     operands = [evaluate(part, bindings) for part in expr[1:]]
-    return exact(_OPERATORS[expr[0]](*operands))
+    return -operands[0] if expr[0] == "neg" else exact(reduce(_OPERATORS[expr[0]], operands))
 
 
-_OPERATORS: dict[str, Callable[..., Number]] = {
+_OPERATORS: dict[str, Callable[[Number, Number], Number]] = {
     "+": lambda a, b: a + b,
     "-": lambda a, b: a - b,
     "*": lambda a, b: a * b,
     "/": lambda a, b: Fraction(a) / b,
     "//": lambda a, b: a // b,
     "%": lambda a, b: a % b,
-    "neg": lambda a: -a,
     "max": max,
     "min": min,
 }

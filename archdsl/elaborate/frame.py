@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -140,7 +140,7 @@ class Frame:
         self.session.level += 1
 
     @contextmanager
-    def deeper(self, span: Span) -> Iterator[None]:
+    def deeper(self, span: Span) -> Generator[None]:
         """One call inside another."""
         if self.session.depth >= CALLS.value:
             self.give_up(CALLS, span)
@@ -151,7 +151,7 @@ class Frame:
             self.session.depth -= 1
 
     @contextmanager
-    def row(self, span: Span) -> Iterator[None]:
+    def row(self, span: Span) -> Generator[None]:
         """One row of layers inside another: each doubles the work of the analyses."""
         if self.assembly.rows >= ROWS.value:
             self.give_up(ROWS, span)
@@ -163,7 +163,7 @@ class Frame:
             self.assembly.rows -= 1
 
     @contextmanager
-    def running(self, key: object) -> Iterator[None]:
+    def running(self, key: object) -> Generator[None]:
         """While it lasts, `key` is among the things whose value is being found."""
         self.session.running.add(key)
         try:
@@ -172,7 +172,7 @@ class Frame:
             self.session.running.discard(key)
 
     @contextmanager
-    def detached(self) -> Iterator[list[Node]]:
+    def detached(self) -> Generator[list[Node]]:
         """Nodes made inside go to the list that is given, not to the graph."""
         kept, self.assembly.nodes = self.assembly.nodes, []
         try:

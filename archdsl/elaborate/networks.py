@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import cast
 
 from archdsl.diagnostic import Diagnostics
 from archdsl.elaborate import errors
@@ -145,9 +144,7 @@ def _plain(value: Value) -> object:
 
 def given_values(values: Mapping[str, Number | bool | str]) -> dict[str, Value]:
     """Plain values from outside as values of the language."""
-    return {
-        name: value if isinstance(value, (bool, str)) else Scalar(cast(Number, value)) for name, value in values.items()
-    }
+    return {name: value if isinstance(value, (bool, str)) else Scalar(value) for name, value in values.items()}
 
 
 def types_of(network: ast.Block) -> dict[str, str | None]:

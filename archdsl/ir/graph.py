@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Union
+from typing import Union, cast
 
 from archdsl.ops.op import Op, Shape, Value
 from archdsl.scalar import Scalar
@@ -41,6 +41,19 @@ class Wire:
         return self._values
 
 
+def plain(attrs: dict[str, Value]) -> dict[str, Value]:
+    """Attributes without the expressions that made them."""
+    return {name: _plain_value(value) for name, value in attrs.items()}
+
+
+def _plain_value(value: Value) -> Value:
+    if isinstance(value, Scalar):
+        return value.value
+    if isinstance(value, tuple):
+        return tuple(_plain_value(item) for item in value)
+    return value
+
+
 @dataclass(eq=False, slots=True)
 class Prim:
     """An application of a primitive."""
@@ -49,6 +62,14 @@ class Prim:
     attrs: dict[str, Value]
     # for a primitive that wraps a layer (stochastic depth): that layer, as a chain from the same input
     body: Chain | None = None
+    _plain: dict[str, Value] | None = field(default=None, init=False, repr=False)
+
+    @property
+    def plain(self) -> dict[str, Value]:
+        """The attributes without the expressions that made them."""
+        if self._plain is None:
+            self._plain = plain(self.attrs)
+        return self._plain
 
 
 @dataclass(eq=False, slots=True)
@@ -193,12 +214,14 @@ class Graph:
     decisions: tuple[tuple[str, bool], ...] = ()
     doc: str = ""
     span: Span | None = None
-    cache: dict[str, object] = field(default_factory=dict)  # analyses keep their result per graph here
+    cache: dict[str, object] = field(default_factory=dict[str, object])  # analyses keep their result per graph here
 
-    def calls(self) -> Iterator[Graph]:
-        """The graphs of all blocks applied directly in this one."""
-        for node in self.nodes:
-            yield from calls_in(node)
+    def calls(self) -> tuple[Graph, ...]:
+        """The graphs of all blocks applied directly in this one, each once."""
+        if "calls" not in self.cache:
+            found = {id(graph): graph for node in self.nodes for graph in calls_in(node)}
+            self.cache["calls"] = tuple(found.values())
+        return cast("tuple[Graph, ...]", self.cache["calls"])
 
 
 def calls_in(node: Node) -> Iterator[Graph]:

@@ -32,13 +32,13 @@ class Builder:
         return Span(self.source, self._start(children[0]), self._end(children[-1]))
 
     def _start(self, child: Child) -> int:
-        return child.start_pos if isinstance(child, Token) else child.span.start
+        return child.start_pos or 0 if isinstance(child, Token) else child.span.start
 
     def _end(self, child: Child) -> int:
-        return child.end_pos if isinstance(child, Token) else child.span.end
+        return child.end_pos or 0 if isinstance(child, Token) else child.span.end
 
     def _name(self, token: Token) -> ast.Name:
-        return ast.Name(str(token), Span(self.source, token.start_pos or 0, token.end_pos or 0))
+        return ast.Name(str(token), self._span([token]))
 
     def _names(self, children: list[Child]) -> tuple[ast.Name, ...]:
         return tuple(self._name(c) for c in children if _is(c, "NAME"))
@@ -58,6 +58,10 @@ class Builder:
 
     def quoted(self, children: list[Child]) -> ast.Text:
         return self._text(children[0])
+
+    def import_(self, children: list[Child]) -> ast.Import:
+        names = tuple(c for c in children if isinstance(c, ast.Imported))
+        return ast.Import(children[1], names, self._span(children))
 
     def imported(self, children: list[Child]) -> ast.Imported:
         names = self._names(children)
@@ -180,9 +184,8 @@ class Builder:
         return ast.Claim(metric, subject, operator, self._expr(children[-1]), self._span(children))
 
     def init(self, children: list[Child]) -> ast.Init:
-        names = self._names(children[:-1])
-        weight = names[1] if len(names) > 1 else None
-        return ast.Init(names[0], weight, self._expr(children[-1]), self._span(children))
+        target, *weight = self._names(children[:-1])
+        return ast.Init(target, weight[0] if weight else None, self._expr(children[-1]), self._span(children))
 
     # ---- expressions --------------------------------------------------------------------------------------------
 
@@ -208,7 +211,7 @@ class Builder:
         return ast.Literal(None, name.span) if token == "none" else name
 
     def _number(self, token: Token) -> ast.Number:
-        span = Span(self.source, token.start_pos or 0, token.end_pos or 0)
+        span = self._span([token])
         text = str(token).replace("_", "")
         scale = _SCALES.get(text[-1], Fraction(1))
         mantissa, _, exponent = text.rstrip("KMG%").partition("e" if "e" in text else "E")
@@ -220,7 +223,7 @@ class Builder:
         return ast.Number(value.numerator if value.denominator == 1 else value, unit, span)
 
     def _text(self, token: Token) -> ast.Text:
-        span = Span(self.source, token.start_pos or 0, token.end_pos or 0)
+        span = self._span([token])
         raw = str(token)
         if raw.startswith('"""'):
             return ast.Text(_dedent(raw[3:-3]), span)
@@ -294,13 +297,9 @@ class Builder:
         return ast.Comprehension(value, loop.names, loop.source, loop.condition, value.span.to(loop.span))
 
 
-setattr(Builder, "import", lambda self, children: _import(self, children))
+# two rules are called by words that Python keeps for itself
+setattr(Builder, "import", Builder.import_)
 setattr(Builder, "if", Builder.if_)
-
-
-def _import(builder: Builder, children: list[Child]) -> ast.Import:
-    names = tuple(c for c in children if isinstance(c, ast.Imported))
-    return ast.Import(children[1], names, builder._span(children))  # pyright: ignore[reportPrivateUsage]
 
 
 class _Bag:

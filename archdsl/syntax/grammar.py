@@ -14,7 +14,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lark import Lark
+    from collections.abc import Collection
+    from typing import Protocol
+
+    from lark import Lark, Token
+    from lark.lexer import TerminalDef
+
+    from archdsl.syntax.ast import File
+    from archdsl.syntax.build import Builder
+
+    class Parse(Protocol):
+        """A parse under way: what this package uses of lark's `InteractiveParser`."""
+
+        def feed_token(self, token: Token) -> object: ...
+        def feed_eof(self, last_token: Token | None = None) -> File: ...
+        def accepts(self) -> set[str]: ...
+
+    class Parser(Protocol):
+        """What this package uses of `Lark`."""
+
+        terminals: Collection[TerminalDef]
+
+        def parse_interactive(self) -> Parse: ...
+
 
 _HERE = Path(__file__).parent
 TABLES = _HERE / "tables.json"
@@ -33,7 +55,7 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def build(text: str, transformer: Any = None) -> Lark:
+def build(text: str, transformer: Builder | None = None) -> Lark:
     """A parser built from the grammar's text (about 0.15 s)."""
     from lark import Lark
 
@@ -55,18 +77,24 @@ def tables_text() -> str:
 
 
 @cache
-def parser() -> Lark:
-    """The parser whose callbacks make the syntax tree."""
+def builder() -> Builder:
+    """The parser's callbacks, which make the syntax tree."""
     from archdsl.syntax.build import Builder
 
+    return Builder()
+
+
+@cache
+def parser() -> Parser:
+    """The parser."""
     text = grammar_text()
     tables: dict[str, Any] = json.loads(TABLES.read_bytes(), object_hook=_whole_keys) if TABLES.is_file() else {}
     if tables.get("grammar") != digest(text):
-        return build(text, Builder())
-    return _load({"data": tables["data"], "memo": tables["memo"]}, Builder())
+        return build(text, builder())
+    return _load({"data": tables["data"], "memo": tables["memo"]}, builder())
 
 
-def _load(tables: dict[str, Any], transformer: Any) -> Lark:
+def _load(tables: dict[str, Any], transformer: Builder) -> Parser:
     from lark import Lark
 
     load: Any = Lark.__new__(Lark)._load  # pyright: ignore

@@ -16,11 +16,9 @@ from archdsl.source import Source, Span
 from archdsl.syntax import errors
 from archdsl.syntax.ast import Comment
 
+_COMPARISONS = frozenset(["==", "!=", "<", ">", "<=", ">=", "~"])
 # A line that begins with one of these goes on with the statement before it.
-_CONTINUES = frozenset(
-    ["->", "+", "-", "*", "/", "//", "%", "^", "..", ",", "and", "or", "else", "=", "==", "!=", "<", ">"]
-)
-_CONTINUES |= {"<=", ">=", "~"}
+_CONTINUES = _COMPARISONS | {"->", "+", "-", "*", "/", "//", "%", "^", "..", ",", "and", "or", "else", "="}
 # A line that ends with one of these goes on in the next.
 _OPEN_ENDED = _CONTINUES - {"else"} | {":", "not", "{", "."}
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
@@ -51,7 +49,7 @@ def _pattern() -> re.Pattern[str]:
     """One pattern for all terminals of the grammar: longest operator first, blanks and comments beside them."""
     from archdsl.syntax.grammar import parser
 
-    named, fixed = [], []
+    named, fixed = list[str](), list[str]()
     for terminal in parser().terminals:
         text = terminal.pattern.to_regexp()
         if terminal.pattern.type == "re":

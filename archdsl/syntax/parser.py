@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from lark import Token
 from lark.exceptions import UnexpectedToken, VisitError
@@ -15,7 +15,7 @@ from archdsl.source import Source, Span
 from archdsl.suggest import nearest
 from archdsl.syntax import ast, errors
 from archdsl.syntax.build import Unfit
-from archdsl.syntax.grammar import parser
+from archdsl.syntax.grammar import builder, parser
 from archdsl.syntax.lexer import Tokens, keywords, statement_around, tokenize
 
 _MOST_SYNTAX_ERRORS = 20
@@ -118,7 +118,7 @@ def _too_deep(file: ast.File, tokens: list[Token]) -> Span | None:
             return node.span
         for name in node.__slots__:
             value = getattr(node, name)
-            parts = value if isinstance(value, tuple) else (value,)
+            parts = cast("tuple[Any, ...]", value) if isinstance(value, tuple) else (value,)
             waiting.extend((part, depth + 1) for part in parts if hasattr(part, "span"))
     return None
 
@@ -134,9 +134,8 @@ def _worth_dropping(tokens: list[Token], index: int) -> tuple[int, int]:
 
 def _attempt(source: Source, tokens: list[Token], bag: Diagnostics) -> ast.File | int:
     """The tree, or the index of the token at which reading failed (reported)."""
-    lark = parser()
-    lark.options.transformer.source = source  # pyright: ignore[reportAttributeAccessIssue]
-    state = lark.parse_interactive()
+    builder().source = source
+    state = parser().parse_interactive()
     index = 0
     try:
         for index, token in enumerate(tokens):  # noqa: B007  the index is used when reading fails
@@ -255,16 +254,17 @@ def _begins_statement(tokens: list[Token], index: int) -> bool:
     return index == 0 or tokens[index - 1].type == "NEWLINE" or str(tokens[index - 1]) == "{"
 
 
-_BEGINNERS = frozenset(
-    ["network", "block", "fn", "import", "extern", "recipe", "variants", "input", "in", "output", "out"]
+_DECLARING = frozenset(["network", "block", "fn", "import", "extern", "recipe", "variants"])
+_STATING = frozenset(
+    ["input", "in", "output", "out", "auxiliary", "shared", "require", "expect", "reported", "init", "if"]
 )
-_BEGINNERS |= {"auxiliary", "shared", "require", "expect", "reported", "init", "if"}
+_FIRST_WORDS = _DECLARING | _STATING
 
 
 def _between(before: Token, token: Token, first: bool, accepts: set[str]) -> str | None:
     """What is missing between two words that cannot stand side by side."""
     if before.type == token.type == "NAME" and len(before) > 2:
-        likely = nearest(str(before), _BEGINNERS if first else keywords() - _BEGINNERS)
+        likely = nearest(str(before), _FIRST_WORDS if first else keywords() - _FIRST_WORDS)
         if likely:
             return f"did you mean `{likely}`?"
     if "`,`" in accepts and "`->`" in accepts:

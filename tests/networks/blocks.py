@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass
 
 from networks.layers import keeping, row, towards
@@ -70,6 +71,32 @@ block survivor(unit, keep, per = "batch") {
     out = in + (in -> stochastic_depth(unit, keep=keep, per=per))
 }
 """
+
+LIBRARY_NAMES = {
+    *re.findall(r"(?m)^block (\w+)", LIBRARY),
+    *(name.split()[-1] for names in re.findall(r"\{ (.+) \}\n", LIBRARY) for name in names.split(", ")),
+}
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text))
+
+
+# Imports and blocks: the text, the names that it declares, all words in it. A block calls only what stands before it.
+_PIECES = [
+    (text, LIBRARY_NAMES & _words(text.partition("(")[0]), _words(text))
+    for text in re.split(r"\n(?=import )|\n\n(?=block )", LIBRARY)[1:]
+]
+
+
+def library(program: str) -> str:
+    """The part of the library that a program calls: with all of it, most of each program's time would go into it."""
+    known, used = _words(program), list[str]()
+    for text, declared, words in reversed(_PIECES):
+        if declared & known:
+            used.append(text)
+            known |= words
+    return "\n\n".join(reversed(used))
 
 
 @dataclass

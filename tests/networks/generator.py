@@ -11,15 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from networks.blocks import LIBRARY, Made, form, make
+from networks.blocks import LIBRARY_NAMES, Made, form, library, make
 from networks.layers import keeping, row, towards
 from networks.scope import Scope, Shape, Value, small
 
-LIBRARY_NAMES = {
-    *("wide", "pre_bottleneck", "basic", "bottleneck", "dense_layer", "dense_bottleneck", "transition", "fractal"),
-    *("resnext", "resnext_branches", "shake", "pyramidal", "conv_bn_relu", "squeeze", "residual", "grow", "columns"),
-    *("inception", "split_apart", "meet", "encoder", "survivor"),
-}
 Statement = Callable[["Writer", Scope], bool]
 
 
@@ -59,7 +54,8 @@ class Writer:
         name = s.pick("Net", "Net", "Network", "Module", "Net2d")
         body = "\n".join(f"    {line}" for line in [f"input {head}", *s.lines])
         blocks = "\n".join(made.text for made in self.made)
-        return f"{LIBRARY}\n{blocks}\nnetwork {name}({params}) {{\n{body}\n}}\n"
+        own = f"{blocks}\nnetwork {name}({params}) {{\n{body}\n}}\n"
+        return f"{library(own)}\n{own}"
 
     def _input(self, s: Scope) -> Shape:
         kind = s.pick("map", "map", "map", "map", "list", "vector")

@@ -8,6 +8,8 @@ generator's code. Each tensor is held against its static shape while it runs (pr
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from types import CodeType
 from typing import Any
 
 import torch
@@ -52,6 +54,12 @@ def ends(chain: Chain, node: Node) -> tuple[Wire, ...]:
     return units[-1].outputs if units else node.inputs
 
 
+@cache
+def expression(text: str) -> CodeType:
+    """An expression ready to be evaluated; the same few hundred occur in all networks."""
+    return compile(text, "<primitive>", "eval")
+
+
 class Applied(nn.Module):
     """One application of a primitive."""
 
@@ -63,11 +71,11 @@ class Applied(nn.Module):
         if self.name == "learned":
             self.weight = nn.Parameter(torch.empty([int(n) for n in plain(prim.attrs["shape"])]))
         elif row.module is not None and not (self.name == "join" and row.call is not None and row.calls(spelled)):
-            self.layer = eval(row.module(spelled), NAMES | {"BODY": body})
+            self.layer = eval(expression(row.module(spelled)), NAMES | {"BODY": body})
         else:
             assert row.call is not None
             names = [f"x{i}" for i in range(len(inputs))]
-            self.layer = eval(f"lambda {', '.join(names)}: {row.call(spelled, tuple(names))}", NAMES)
+            self.layer = eval(expression(f"lambda {', '.join(names)}: {row.call(spelled, tuple(names))}"), NAMES)
 
     def forward(self, *xs: Tensor) -> tuple[Tensor, ...]:
         made = self.layer(*xs)

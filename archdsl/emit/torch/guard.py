@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 
 from archdsl.emit.errors import InternalError
 from archdsl.emit.torch.helpers import HELPERS
@@ -77,11 +78,22 @@ def check(text: str, helpers: Iterable[str], externs: Iterable[str]) -> None:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError) as error:
         raise InternalError(f"a generated module is no Python: {error}") from error
-    known = {ast.dump(ast.parse(HELPERS[name]).body[0]) for name in helpers}
-    own = [node for node in tree.body if ast.dump(node) not in known]
+    known = frozenset(helpers)
+    own = [node for node in tree.body if not _is_helper(node, known)]
     problem = next(_problems(own, tree, frozenset(externs)), None)
     if problem is not None:
         raise InternalError(f"a generated module holds {problem}")
+
+
+def _is_helper(node: ast.stmt, helpers: frozenset[str]) -> bool:
+    if not isinstance(node, (ast.ClassDef, ast.FunctionDef)) or node.name not in helpers:
+        return False
+    return ast.dump(node) == _helper(node.name)
+
+
+@cache
+def _helper(name: str) -> str:
+    return ast.dump(ast.parse(HELPERS[name]).body[0])
 
 
 def _problems(own: list[ast.stmt], tree: ast.Module, externs: frozenset[str]) -> Iterator[str]:

@@ -31,7 +31,7 @@ class Shift(nn.Module):
         return F.pad(x, self.padding)
 
 
-class ShakeFunction(torch.autograd.Function):
+class ShakeAddFunction(torch.autograd.Function):
     """alpha*x + (1 - alpha)*y, with beta in the place of alpha in its gradient."""
 
     @staticmethod
@@ -45,7 +45,7 @@ class ShakeFunction(torch.autograd.Function):
         return beta * gradient, (1 - beta) * gradient, None, None
 
 
-class Shake(nn.Module):
+class ShakeAdd(nn.Module):
     """The sum of two branches with random weights a and 1 - a, and others in the gradient; their mean in evaluation.
 
     shake: a fresh number between 0 and 1; even: one half; keep: the forward number again. level image: one number for
@@ -62,7 +62,7 @@ class Shake(nn.Module):
         forward, backward = self.rules
         alpha = self.coefficient(forward, x)
         beta = alpha if backward == "keep" else self.coefficient(backward, x)
-        return ShakeFunction.apply(x, y, alpha, beta)
+        return ShakeAddFunction.apply(x, y, alpha, beta)
 
     def coefficient(self, rule: str, x: Tensor) -> Tensor:
         shape = (len(x) if self.level == "image" else 1, *(1 for _ in x.shape[1:]))
@@ -88,7 +88,7 @@ class ShakeShortcut(nn.Module):
         return self.bn(torch.cat((path, shifted), dim=1))  # 96×32×32, 192×16×16, 384×8×8
 
 
-class Shake_(nn.Module):
+class Shake(nn.Module):
     """x + α F1(x) + (1 − α) F2(x), each branch ReLU, 3×3, BN, ReLU, 3×3, BN; the backward pass has its own coefficient;
     the form for which `in.channels == width and stride == 1` holds.
     """
@@ -111,7 +111,7 @@ class Shake_(nn.Module):
             nn.Conv2d(width, width, 3, padding=1, bias=False),
             nn.BatchNorm2d(width),
         )
-        self.shake_add = Shake()
+        self.shake_add = ShakeAdd()
 
     def forward(self, x: Tensor) -> Tensor:
         main = self.shake_add(self.branch1(x), self.branch2(x))  # 96×32×32, 192×16×16, 384×8×8
@@ -141,7 +141,7 @@ class Shake2(nn.Module):
             nn.Conv2d(width, width, 3, padding=1, bias=False),
             nn.BatchNorm2d(width),
         )
-        self.shake_add = Shake()
+        self.shake_add = ShakeAdd()
         self.shake_shortcut = ShakeShortcut(in_channels, width, stride=stride)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -156,9 +156,9 @@ class ShakeShake(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(3, 16, 3, padding=1, bias=False)
         self.bn = nn.BatchNorm2d(16)
-        self.conv2 = nn.Sequential(Shake2(16, 96), *[Shake_(96) for _ in range(3)])
-        self.conv3 = nn.Sequential(Shake2(96, 192, stride=2), *[Shake_(192) for _ in range(3)])
-        self.conv4 = nn.Sequential(Shake2(192, 384, stride=2), *[Shake_(384) for _ in range(3)])
+        self.conv2 = nn.Sequential(Shake2(16, 96), *[Shake(96) for _ in range(3)])
+        self.conv3 = nn.Sequential(Shake2(96, 192, stride=2), *[Shake(192) for _ in range(3)])
+        self.conv4 = nn.Sequential(Shake2(192, 384, stride=2), *[Shake(384) for _ in range(3)])
         self.linear = nn.Linear(384, 10)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):

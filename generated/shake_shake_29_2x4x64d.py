@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class ShakeFunction(torch.autograd.Function):
+class ShakeAddFunction(torch.autograd.Function):
     """alpha*x + (1 - alpha)*y, with beta in the place of alpha in its gradient."""
 
     @staticmethod
@@ -24,7 +24,7 @@ class ShakeFunction(torch.autograd.Function):
         return beta * gradient, (1 - beta) * gradient, None, None
 
 
-class Shake(nn.Module):
+class ShakeAdd(nn.Module):
     """The sum of two branches with random weights a and 1 - a, and others in the gradient; their mean in evaluation.
 
     shake: a fresh number between 0 and 1; even: one half; keep: the forward number again. level image: one number for
@@ -41,7 +41,7 @@ class Shake(nn.Module):
         forward, backward = self.rules
         alpha = self.coefficient(forward, x)
         beta = alpha if backward == "keep" else self.coefficient(backward, x)
-        return ShakeFunction.apply(x, y, alpha, beta)
+        return ShakeAddFunction.apply(x, y, alpha, beta)
 
     def coefficient(self, rule: str, x: Tensor) -> Tensor:
         shape = (len(x) if self.level == "image" else 1, *(1 for _ in x.shape[1:]))
@@ -87,7 +87,7 @@ class ShakeResnext(nn.Module):
             nn.Conv2d(inner, width, 1, bias=False),
             nn.BatchNorm2d(width),
         )
-        self.shake_add = Shake(backward="even")
+        self.shake_add = ShakeAdd(backward="even")
 
     def forward(self, x: Tensor) -> Tensor:
         main = self.shake_add(self.branch1(x), self.branch2(x))  # 256×32×32, 512×16×16, 1024×8×8
@@ -121,7 +121,7 @@ class ShakeResnext2(nn.Module):
             nn.Conv2d(inner, width, 1, bias=False),
             nn.BatchNorm2d(width),
         )
-        self.shake_add = Shake(backward="even")
+        self.shake_add = ShakeAdd(backward="even")
         self.skip = Shortcut(in_channels, width, stride=stride)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -642,7 +642,7 @@ TEXTS: list[tuple[str, Any, dict[str, Any], str | None, str | None]] = [
     ("matmul", (LIST, (192, 3)), {}, None, "x @ y"),
     ("join", (MAP, MAP), {}, None, "(x + y) / 2"),
     ("join", (MAP, MAP), {"drop": Fraction(3, 20), "mode": "mixed"}, 'Join(2, drop=0.15, mode="mixed")', None),
-    ("shake_add", (MAP, MAP), {"backward": "even"}, 'Shake(backward="even")', None),
+    ("shake_add", (MAP, MAP), {"backward": "even"}, 'ShakeAdd(backward="even")', None),
 ]
 
 
@@ -1004,7 +1004,7 @@ def is_uniform(values: Tensor) -> bool:
 @pytest.mark.parametrize("forward", ["shake", "even"])
 @pytest.mark.parametrize("backward", ["shake", "even", "keep"])
 def test_shake_draws_one_number_for_each_image_and_another_for_its_gradient(forward: str, backward: str) -> None:
-    result, first, second = shaken(f'Shake("{forward}", "{backward}")')
+    result, first, second = shaken(f'ShakeAdd("{forward}", "{backward}")')
     alpha, beta = one_number_each(result), one_number_each(first)
     assert torch.allclose(beta + one_number_each(second), torch.ones(MANY))
     assert is_uniform(alpha) if forward == "shake" else bool((alpha == 0.5).all())
@@ -1019,7 +1019,7 @@ def test_shake_draws_one_number_for_each_image_and_another_for_its_gradient(forw
 
 
 def test_shake_draws_one_number_for_the_batch() -> None:
-    drawn = [shaken('Shake(level="batch")', (4, 2, 2, 2)) for _ in range(MANY // 4)]
+    drawn = [shaken('ShakeAdd(level="batch")', (4, 2, 2, 2)) for _ in range(MANY // 4)]
     alphas = torch.stack([one_number_each(result) for result, _, _ in drawn])
     assert torch.equal(alphas, alphas[:, :1].expand_as(alphas))
     assert is_uniform(alphas[:, 0])
@@ -1027,7 +1027,7 @@ def test_shake_draws_one_number_for_the_batch() -> None:
 
 
 def test_shake_rests_in_evaluation() -> None:
-    layer = build("Shake()").eval()
+    layer = build("ShakeAdd()").eval()
     x, y = torch.randn(3, 2, 2, 2, requires_grad=True), torch.randn(3, 2, 2, 2)
     assert torch.equal(layer(x, y), (x + y) / 2)
     layer(x, y).sum().backward()

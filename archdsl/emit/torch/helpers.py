@@ -277,8 +277,8 @@ def draw_column(network: nn.Module, x: Tensor) -> None:
     for join in joins:
         join.column = torch.where(local, -1, column) if join.mode == "mixed" else column
 ''',
-    "ShakeFunction": '''\
-class ShakeFunction(torch.autograd.Function):
+    "ShakeAddFunction": '''\
+class ShakeAddFunction(torch.autograd.Function):
     """alpha*x + (1 - alpha)*y, with beta in the place of alpha in its gradient."""
 
     @staticmethod
@@ -291,8 +291,8 @@ class ShakeFunction(torch.autograd.Function):
         (beta,) = ctx.saved_tensors
         return beta * gradient, (1 - beta) * gradient, None, None
 ''',
-    "Shake": '''\
-class Shake(nn.Module):
+    "ShakeAdd": '''\
+class ShakeAdd(nn.Module):
     """The sum of two branches with random weights a and 1 - a, and others in the gradient; their mean in evaluation.
 
     shake: a fresh number between 0 and 1; even: one half; keep: the forward number again. level image: one number for
@@ -309,7 +309,7 @@ class Shake(nn.Module):
         forward, backward = self.rules
         alpha = self.coefficient(forward, x)
         beta = alpha if backward == "keep" else self.coefficient(backward, x)
-        return ShakeFunction.apply(x, y, alpha, beta)
+        return ShakeAddFunction.apply(x, y, alpha, beta)
 
     def coefficient(self, rule: str, x: Tensor) -> Tensor:
         shape = (len(x) if self.level == "image" else 1, *(1 for _ in x.shape[1:]))
@@ -319,7 +319,7 @@ class Shake(nn.Module):
 
 NEEDS: dict[str, tuple[str, ...]] = {
     "draw_column": ("Join",),
-    "Shake": ("ShakeFunction",),
+    "ShakeAdd": ("ShakeAddFunction",),
 }
 
 

@@ -680,5 +680,5 @@ ROWS: dict[str, Row] = {
     "max": _pairwise("torch.maximum"),
     "min": _pairwise("torch.minimum"),
     "join": Row(module=_join, call=_mean, calls=_averages, prepare=_draw, helpers=_join_helpers),
-    "shake_add": _helper("Shake", _shake),
+    "shake_add": _helper("ShakeAdd", _shake),
 }

@@ -14,6 +14,7 @@ from archdsl.recipe import Recipe
 from archdsl.recipe.records import Sgd
 from archdsl.train import device as device_module
 from archdsl.train import loop, run
+from archdsl.train.augment import Batch
 from archdsl.train.device import Device, Hardware, choose
 from archdsl.train.job import Job, TrainConfig
 from archdsl.train.optimizer import Optimizer
@@ -104,13 +105,13 @@ def test_a_gpu_like_run_keeps_its_weights_from_numbers_that_are_not_finite(
 ):
     device = Blind(torch.device("cpu"), torch.float32, "eager", 1, "x")
     after: list[bool] = []
-    original = loop.Trainer._not_finite
+    original = loop.Trainer._refuse_not_finite
 
-    def not_finite(self: loop.Trainer, batch: object):
+    def refuse(self: loop.Trainer, batch: Batch):
         after.append(all(p.isfinite().all() for p in self.model.parameters()))
-        original(self, None)
+        original(self, batch)
 
-    monkeypatch.setattr(loop.Trainer, "_not_finite", not_finite)
+    monkeypatch.setattr(loop.Trainer, "_refuse_not_finite", refuse)
     module = AUXILIARY.replace("x = self.conv(x)", "x = self.conv(x) * float('inf')")
     code, text = trained(tmp_path, monkeypatch, device, job(Recipe(batch=32), module, "Deep", auxiliary_weights=(0.3,)))
     assert code == 76

@@ -18,6 +18,7 @@ from archdsl.fsio import FileTrouble, lock
 from archdsl.recipe import Recipe
 from archdsl.recipe.records import AdamW, CrossEntropy, MeanOf, Rule, Sgd, Warmup
 from archdsl.train import checkpoint, loop, run
+from archdsl.train.augment import Batch
 
 STEPS = 21  # 7 a epoch, 3 epochs
 
@@ -41,10 +42,10 @@ def signal_after(monkeypatch: pytest.MonkeyPatch, step: int, number: int = signa
     """Send a signal to ourselves when the step is done."""
     original = loop.Trainer._between_steps
 
-    def between(self: loop.Trainer, steps: int):
+    def between(self: loop.Trainer, steps: int, batch: Batch):
         if self.progress.step == step:
             os.kill(os.getpid(), number)
-        original(self, steps)
+        original(self, steps, batch)
 
     monkeypatch.setattr(loop.Trainer, "_between_steps", between)
 

@@ -1,0 +1,48 @@
+"""What a run is: a plan that never changes, and how far it has come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from archdsl.recipe import Recipe
+from archdsl.train.data.images import Images
+from archdsl.train.device import Device
+from archdsl.train.progress import Row
+from archdsl.train.schedule import Clock
+
+
+@dataclass
+class Progress:
+    """Where the run is. `seen` counts the steps of the epoch under way."""
+
+    epoch: int = 0
+    seen: int = 0
+    step: int = 0
+    warm_end: int | None = None
+    average_updates: int = 0
+    seconds: float = 0.0
+    """Of the epoch under way, over all interruptions."""
+    rows: list[Row] = field(default_factory=list[Row])
+
+    @property
+    def best(self) -> Row | None:
+        """The first row of the lowest error: validation's, where the recipe holds images back for it."""
+        return min(self.rows, key=lambda row: row.judged_by, default=None)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What is fixed for the whole run."""
+
+    recipe: Recipe
+    images: Images
+    device: Device
+    clock: Clock
+    out: Path
+    identity: str
+    """A digest of network, recipe and data: a checkpoint of another run does not fit."""
+    auxiliary_weights: tuple[float, ...] = ()
+    keep: int = 2
+    save_steps: int | None = None
+    micro_batch: int | None = None

@@ -1,0 +1,104 @@
+"""One training step: what happens on the device between a batch and the next weights."""
+
+# torch annotates only half of itself
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+
+from archdsl.train import network
+from archdsl.train.augment import Batch
+from archdsl.train.average import Average
+from archdsl.train.loss import faded, measure, total
+from archdsl.train.optimizer import Optimizer
+from archdsl.train.state import Plan, Progress
+
+
+class Stepper:
+    """The network with all that moves its weights. `prepare` sets a step's numbers, `run` does it.
+
+    sums: loss, errors, images of the epoch, [3] float64. window: errors, images since the warm-up last looked, [2].
+    bad: above 0 once a loss or gradient was not finite; no update is made from it, nor after it.
+    """
+
+    def __init__(self, plan: Plan, model: nn.Module) -> None:
+        where = plan.device.device
+        self.plan, self.recipe, self.device = plan, plan.recipe, plan.device
+        self.model = network.moved(model, self.device)
+        self.optimizer = Optimizer(self.model, self.recipe, plan.clock)
+        self.average = Average(self.model, self.recipe.ema) if self.recipe.ema else None
+        self.scaler = torch.amp.GradScaler(where.type, enabled=self.device.scales_loss)
+        self.forward = torch.compile(self.model) if self.device.engine == "compile" else self.model
+        self.measure = measure(self.recipe.loss)
+        self.auxiliary: list[float] = []
+        self.sums = torch.zeros(3, dtype=torch.float64, device=where)
+        self.window = torch.zeros(2, dtype=torch.float64, device=where)
+        self.bad = torch.zeros((), device=where)
+
+    def prepare(self, progress: Progress) -> None:
+        """Set what changes from step to step: rates, and the weights of auxiliary losses."""
+        self.optimizer.prepare(progress.step, progress.warm_end)
+        self.auxiliary = faded(self.recipe, self.plan.auxiliary_weights, self.plan.clock.done(progress.step))
+
+    def run(self, batch: Batch) -> None:
+        """Move the weights by one batch, unless a number is not finite: then nothing moves, now or later."""
+        self.optimizer.clear()
+        loss = self._gradients(batch)
+        self.scaler.unscale_(self.optimizer.inner)
+        norm = get_total_norm(self.optimizer.gradients())
+        if not self._may_update(loss, norm):
+            return
+        if self.recipe.clip is not None:
+            clip_grads_with_norm_(self.optimizer.names, self.recipe.clip, norm)
+        self.scaler.step(self.optimizer.inner)
+        self.scaler.update()
+        self.optimizer.hold()
+        if self.average:
+            self.average.update(self.model)
+
+    def _gradients(self, batch: Batch) -> Tensor:
+        """The mean loss of the batch, its gradients added up over micro-batches."""
+        whole = torch.zeros((), device=self.device.device)
+        count = len(batch.labels)
+        for part in self._parts(batch):
+            with self.device.autocast():
+                results = network.outputs(self.forward, part.images)
+            loss = total(self.measure, results, part, self.auxiliary) * (len(part.labels) / count)
+            self.scaler.scale(loss).backward()
+            whole += loss.detach()
+            self._count(results[0].detach(), part.labels)
+        self.sums[0] += whole * count
+        return whole
+
+    def _parts(self, batch: Batch) -> Iterator[Batch]:
+        size = self.plan.micro_batch
+        if size is None or size >= len(batch.labels):
+            yield batch
+            return
+        for start in range(0, len(batch.labels), size):
+            cut = slice(start, start + size)
+            partner = None if batch.partner is None else batch.partner[cut]
+            yield Batch(batch.images[cut], batch.labels[cut], partner, batch.share)
+
+    def _count(self, logits: Tensor, labels: Tensor) -> None:
+        wrong = (logits.argmax(1) != labels).sum()
+        self.sums[1] += wrong
+        self.sums[2] += len(labels)
+        if self.recipe.warmup is not None and self.recipe.warmup.until_error is not None:
+            self.window[0] += wrong
+            self.window[1] += len(labels)
+
+    def _may_update(self, loss: Tensor, norm: Tensor) -> bool:
+        """On the CPU look at once. On a GPU tell the fused optimiser to skip, and let the loop look now and then."""
+        wrong = ~(loss.isfinite() & (norm.isfinite() | self.device.scales_loss))
+        self.bad = torch.maximum(self.bad, wrong.float())
+        if self.device.reads_are_free or not self.optimizer.skips:
+            return not bool(wrong)
+        self.optimizer.inner.found_inf = self.bad  # pyright: ignore[reportAttributeAccessIssue]
+        self.optimizer.inner.grad_scale = None  # pyright: ignore[reportAttributeAccessIssue]
+        return True

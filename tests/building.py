@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from archdsl.analyses import Cost
 from archdsl.ir.graph import Branches, Call, Chain, Graph, Node, Parameter, Prim, Segment, Unit, Wire
 from archdsl.ops import OPS
 from archdsl.ops.coerce import attributes
@@ -133,3 +134,8 @@ def wrn(n: int, k: int) -> Graph:
         parts = ((wide(channels, size, width, stride), 1), (wide(width, size // stride, width), n - 1))
         x = net.chain(x, *parts, to=f"conv{stage}")
     return net.graph(net.row(x, "bn", "relu", "global_avg_pool", ("linear", {"width": 10}), to="output"))
+
+
+def counts(cost: Cost) -> tuple[object, ...]:
+    """Everything that is known of a network, memory first: found now, and to be compared."""
+    return cost.memory, cost.params, cost.macs, cost.fields, cost.depth, cost.unknown

@@ -7,7 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
-from building import SPAN, Body, basic, called, conv, resnet, wide, wrn
+from building import SPAN, Body, basic, called, conv, counts, resnet, wide, wrn
 
 from archdsl.analyses import Bytes, cost, depth, fields, macs, memory, params
 from archdsl.analyses.kept import kept_in
@@ -46,6 +46,7 @@ def test_a_million_units_cost_as_much_as_three() -> None:
             graph = resnet(n)
             start = time.process_time()
             found = cost(graph)
+            counts(found)
             times.append(time.process_time() - start)
         best[n] = min(times)
         assert found.depth == 6 * n + 2
@@ -100,7 +101,7 @@ def test_repeats_are_what_copies_would_be(count: int) -> None:
         one, other = cost(folded.graph(x)), cost(unfolded.graph(y))
         # a chain holds its input while it runs, so that only the peak may differ
         assert replace(one.memory, peak=Bytes()) == replace(other.memory, peak=Bytes())
-        assert replace(one, memory=other.memory) == other
+        assert counts(one)[1:] == counts(other)[1:]
 
 
 def test_field_of_many_strided_copies_is_closed_form() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import cached_property
 
+from archdsl import deep
 from archdsl.analyses.depth import depth
 from archdsl.analyses.macs import Macs, macs
 from archdsl.analyses.memory import Memory, memory
@@ -13,33 +14,52 @@ from archdsl.analyses.walk import applications
 from archdsl.ir.graph import Extern, Graph, all_graphs
 
 
-@dataclass(frozen=True, slots=True)
 class Cost:
-    """The counts of one network.
+    """The counts of one network, each found when it is first asked for: a check needs few of them."""
 
-    depth: weight layers on the longest path. fields: the receptive field of each output. unknown: the extern classes in
-    it, whose multiply-accumulates, kept tensors and fields nobody can tell; their parameters are as the text says.
-    """
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
 
-    params: Params
-    macs: Macs
-    memory: Memory
-    fields: tuple[Field, ...]
-    depth: int
-    unknown: tuple[str, ...]
+    @cached_property
+    def params(self) -> Params:
+        """Parameters by kind."""
+        return params(self._graph)
+
+    @cached_property
+    def macs(self) -> Macs:
+        """Multiply-accumulates by kind, for one sample."""
+        return macs(self._graph)
+
+    @cached_property
+    def memory(self) -> Memory:
+        """Bytes of inference and of training."""
+        return deep.run(lambda: memory(self._graph))
+
+    @cached_property
+    def fields(self) -> tuple[Field, ...]:
+        """The receptive field of each output."""
+        return fields(self._graph)
+
+    @cached_property
+    def depth(self) -> int:
+        """Weight layers on the longest path."""
+        return depth(self._graph)
+
+    @cached_property
+    def unknown(self) -> tuple[str, ...]:
+        """The names of the extern classes in it, each once; their parameters are as the text says.
+
+        Nobody can tell their multiply-accumulates, kept tensors and fields.
+        """
+        found = {
+            application.what.name: None
+            for inner in all_graphs(self._graph)
+            for application in applications(inner)
+            if isinstance(application.what, Extern)
+        }
+        return tuple(found)
 
 
 def cost(graph: Graph) -> Cost:
-    """All counts of a network; each distinct block is analysed once, however often it is applied."""
-    return Cost(params(graph), macs(graph), memory(graph), fields(graph), depth(graph), externs(graph))
-
-
-def externs(graph: Graph) -> tuple[str, ...]:
-    """The names of the extern classes a network applies, each once."""
-    found = {
-        application.what.name: None
-        for inner in all_graphs(graph)
-        for application in applications(inner)
-        if isinstance(application.what, Extern)
-    }
-    return tuple(found)
+    """The counts of a network; each distinct block is analysed once, however often it is applied."""
+    return Cost(graph)

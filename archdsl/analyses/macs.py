@@ -6,7 +6,7 @@ Norms, activations, pooling, additions and biases are not counted, which is the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from archdsl.analyses.params import family
 from archdsl.analyses.walk import Application, total
@@ -32,18 +32,18 @@ class Macs:
         return 2 * self.total
 
     def __add__(self, more: Macs) -> Macs:
-        return Macs(*(getattr(self, n) + getattr(more, n) for n in _FIELDS))
+        return Macs(self.conv + more.conv, self.linear + more.linear, self.other + more.other)
 
     def __mul__(self, times: int) -> Macs:
-        return Macs(*(getattr(self, n) * times for n in _FIELDS))
+        return Macs(self.conv * times, self.linear * times, self.other * times)
 
 
-_FIELDS = tuple(f.name for f in fields(Macs))  # asked for once: sums are made for every layer
+NOTHING = Macs()
 
 
 def macs(graph: Graph) -> Macs:
     """The multiply-accumulates of a graph for one sample."""
-    return total(graph, "macs", Macs(), _own)
+    return total(graph, "macs", NOTHING, _own)
 
 
 def macs_at(application: Application) -> Macs:
@@ -54,9 +54,8 @@ def macs_at(application: Application) -> Macs:
 
 def _own(application: Application) -> Macs:
     op = application.op
-    if op is None:
-        return Macs()
+    count = int(op.macs(application.inputs, application.attrs)) if op is not None else 0
+    if op is None or not count:
+        return NOTHING
     kind = family(op)
-    return Macs(
-        **{kind if kind in ("conv", "linear") else "other": int(op.macs(application.inputs, application.attrs))}
-    )
+    return Macs(**{kind if kind in ("conv", "linear") else "other": count})

@@ -39,18 +39,34 @@ class Params:
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "frozen"}
 
     def __add__(self, other: Params) -> Params:
-        return Params(*(getattr(self, n) + getattr(other, n) for n in _FIELDS))
+        return Params(
+            self.conv_weight + other.conv_weight,
+            self.conv_bias + other.conv_bias,
+            self.norm + other.norm,
+            self.linear_weight + other.linear_weight,
+            self.linear_bias + other.linear_bias,
+            self.other + other.other,
+            self.frozen + other.frozen,
+        )
 
     def __mul__(self, times: int) -> Params:
-        return Params(*(getattr(self, n) * times for n in _FIELDS))
+        return Params(
+            self.conv_weight * times,
+            self.conv_bias * times,
+            self.norm * times,
+            self.linear_weight * times,
+            self.linear_bias * times,
+            self.other * times,
+            self.frozen * times,
+        )
 
 
-_FIELDS = tuple(f.name for f in fields(Params))  # asked for once: sums are made for every layer
+NOTHING = Params()
 
 
 def params(graph: Graph) -> Params:
     """The parameters of a graph, by kind."""
-    return total(graph, "params", Params(), _own, learned=True)
+    return total(graph, "params", NOTHING, _own, learned=True)
 
 
 def family(op: Op) -> str:
@@ -71,10 +87,7 @@ def params_at(application: Application) -> Params:
 def _own(application: Application) -> Params:
     if isinstance(application.what, Extern):
         return Params(other=application.what.params)
-    result = Params()
-    for weight in weights(application):
-        result += _of_weight(application, weight)
-    return result
+    return sum((_of_weight(application, weight) for weight in weights(application)), NOTHING)
 
 
 def _of_weight(application: Application, weight: Weight) -> Params:

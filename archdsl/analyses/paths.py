@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, TypeVar, cast
 
-from archdsl.analyses.walk import Sizes, closing, merged, plain, sizes
+from archdsl.analyses.walk import Sizes, closing, merged, sizes
 from archdsl.ir.graph import Branches, Call, Chain, Extern, Graph, Node, Prim, Unit, Wire, all_graphs
 from archdsl.ops.op import Attrs, Op
 
@@ -34,14 +34,15 @@ class Algebra(Protocol[T]):
 
 def reach(root: Graph, algebra: Algebra[T]) -> tuple[Reach[T], ...]:
     """For each output of `root`: what lies between it and each input."""
-    for graph in all_graphs(root):
-        if algebra.key not in graph.cache:
-            graph.cache[algebra.key] = _along(graph, algebra)
+    for graph in all_graphs(root):  # callees first, so that nothing recurses
+        along(graph, algebra)
     return tuple(along(root, algebra).get(id(wire), {}) for wire in root.outputs)
 
 
 def along(graph: Graph, algebra: Algebra[T]) -> dict[int, Reach[T]]:
-    """For each wire of an analysed graph, by its `id`: what lies between it and each input."""
+    """For each wire of a graph, by its `id`: what lies between it and each input."""
+    if algebra.key not in graph.cache:
+        graph.cache[algebra.key] = _along(graph, algebra)
     return cast("dict[int, Reach[T]]", graph.cache[algebra.key])
 
 
@@ -55,7 +56,7 @@ def _along(graph: Graph, algebra: Algebra[T]) -> dict[int, Reach[T]]:
 
 
 def through(node: Node, came: Sequence[Reach[T]], algebra: Algebra[T]) -> list[Reach[T]]:
-    """What reaches the outputs of `node` when `came` reaches its inputs; the blocks in it are already analysed."""
+    """What reaches the outputs of `node` when `came` reaches its inputs."""
     what = node.what
     if isinstance(what, Chain):
         return _in_chain(what, came, algebra)
@@ -90,7 +91,7 @@ def through_unit(unit: Unit, came: Sequence[Reach[T]], algebra: Algebra[T]) -> l
 def _primitive(
     prim: Prim, inputs: tuple[Wire, ...], came: Sequence[Reach[T]], node: Node, algebra: Algebra[T]
 ) -> list[Reach[T]]:
-    step = algebra.step(prim.op, sizes(inputs), plain(prim.attrs))
+    step = algebra.step(prim.op, sizes(inputs), prim.plain)
     out = {i: algebra.then(t, step) for i, t in _together(came, algebra).items()}
     return [out] * len(node.outputs)
 

@@ -6,17 +6,16 @@ Chains, branches and wrapped layers are opened; blocks are not, since each `Grap
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Protocol, TypeVar, cast
 
 from archdsl.ir.graph import Branches, Call, Chain, Extern, Graph, Node, Prim, Wire, all_graphs
-from archdsl.ops.op import Attrs, Op, Value, Weight
-from archdsl.scalar import Scalar
+from archdsl.ops.op import Attrs, Op, Weight
+from archdsl.record import record
 
 Sizes = tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Application:
     """One layer as it stands in the text.
 
@@ -34,7 +33,7 @@ class Application:
     @property
     def attrs(self) -> Attrs:
         """The attributes as plain values; empty for blocks and externs."""
-        return plain(self.what.attrs) if isinstance(self.what, Prim) else {}
+        return self.what.plain if isinstance(self.what, Prim) else {}
 
     @property
     def op(self) -> Op | None:
@@ -103,20 +102,6 @@ def product(sizes: Sizes) -> int:
     for size in sizes:
         result *= size
     return result
-
-
-def plain(attrs: dict[str, Value]) -> dict[str, Value]:
-    """Attributes without the expressions that made them."""
-    return {name: plain_value(value) for name, value in attrs.items()}
-
-
-def plain_value(value: Value) -> Value:
-    """A value without its expression."""
-    if isinstance(value, Scalar):
-        return value.value
-    if isinstance(value, tuple):
-        return tuple(plain_value(item) for item in value)
-    return value
 
 
 def ends(chain: Chain, start: tuple[Wire, ...]) -> tuple[Wire, ...]:
@@ -224,5 +209,6 @@ def _sum(graph: Graph, key: str, zero: T, own: Callable[[Application], T], learn
         times = application.copies if learned else application.count
         what = application.what
         one = what.graph.cache[key] if isinstance(what, Call) else own(application)
-        result += cast("Summed", one) * times
+        if one is not zero:  # most layers add nothing
+            result += cast("Summed", one) * times
     return cast("T", result)

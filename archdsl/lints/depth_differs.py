@@ -35,8 +35,8 @@ def check(context: Context) -> Iterator[Finding]:
         said = network.parameter("depth")
         if not isinstance(said, int) or isinstance(said, bool) or network.graph.span is None:
             continue
-        longest, every = network.cost.depth, _weight_layers(network.graph)
-        if abs(said - longest) > _SLACK and abs(said - every) > _SLACK:
+        longest = network.cost.depth
+        if abs(said - longest) > _SLACK and abs(said - _weight_layers(network.graph)) > _SLACK:
             title = f"depth is {said}, but the longest path has {longest} weight layers"
             yield Finding(network.graph.span, title, hint="look at the formula for the number of units")
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Union, cast
 
-from archdsl.analyses.walk import Sizes, closing, ends, merged, plain, sizes
-from archdsl.ir.graph import Branches, Call, Chain, Extern, Graph, Node, Prim, Unit, Wire, all_graphs
+from archdsl.analyses.walk import Sizes, closing, ends, merged, sizes
+from archdsl.ir.graph import Branches, Call, Chain, Extern, Graph, Node, Prim, Unit, Wire, all_graphs, plain
 from archdsl.ops.op import Value
 from archdsl.scalar import Scalar
 from archdsl.source import Span
@@ -137,9 +137,9 @@ class _Local:
         return outs if join is None else self.step(join, node, what.graph.outputs, outs)
 
     def step(self, what: Prim | Extern, node: Node, wires: tuple[Wire, ...], came: list[_Origins]) -> list[_Origins]:
-        raw = what.attrs if isinstance(what, Prim) else what.args
+        raw, attrs = (what.attrs, what.plain) if isinstance(what, Prim) else (what.args, plain(what.args))
         name = what.op.name if isinstance(what, Prim) else "extern"
-        step = Step(name, plain(raw), raw, node, self.graph, node.span, sizes(wires), sizes(node.outputs))
+        step = Step(name, attrs, raw, node, self.graph, node.span, sizes(wires), sizes(node.outputs))
         self.steps.append((step, came))
         return [[(step, k)] for k in range(len(node.outputs))]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from archdsl.elaborate import errors
 from archdsl.elaborate.arguments import missing, op_attributes
 from archdsl.elaborate.chains import apply_chain, chain
-from archdsl.elaborate.merges import merge, settled
+from archdsl.elaborate.merges import all_tensors, merge, settled
 from archdsl.elaborate.nodes import arity_fits, emit, made
 from archdsl.elaborate.values import (
     UNKNOWN,
@@ -21,7 +21,6 @@ from archdsl.elaborate.values import (
     Unknown,
     Value,
     is_layer,
-    is_tensor,
     layer_name,
     shape_text,
 )
@@ -44,16 +43,13 @@ def apply(layer: Value, inputs: Value, frame: Frame, span: Span) -> Value:
         values = inputs if isinstance(inputs, tuple) else (inputs,)
         return merge(layer.op.name, values, layer.bound, frame, span)
     wires = _wires(inputs, frame, span, layer)
-    return UNKNOWN if wires is None else apply_layer(cast(Layer, layer), wires, frame, span)
+    return UNKNOWN if wires is None else apply_layer(layer, wires, frame, span)
 
 
-def _wires(inputs: Value, frame: Frame, span: Span, layer: Value) -> tuple[Wire, ...] | None:
+def _wires(inputs: Value, frame: Frame, span: Span, layer: Layer) -> tuple[Wire, ...] | None:
     values = inputs if isinstance(inputs, tuple) else (inputs,)
-    for value in values:
-        if not is_tensor(value):
-            frame.report(errors.not_a_tensor(span, value, f"`{layer_name(layer)}`"))  # pyright: ignore[reportArgumentType]
-            return None
-    return tuple(settled(value, frame) for value in values)  # pyright: ignore[reportArgumentType]
+    tensors = all_tensors(values, f"`{layer_name(layer)}`", frame, span)
+    return None if tensors is None else tuple(settled(tensor, frame) for tensor in tensors)
 
 
 def apply_layer(layer: Layer, wires: tuple[Wire, ...], frame: Frame, span: Span) -> Value:

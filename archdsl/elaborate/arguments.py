@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Union, cast
 
 from archdsl.elaborate import errors
 from archdsl.elaborate.derivation import derivation
@@ -17,10 +17,15 @@ from archdsl.source import Span
 from archdsl.syntax import ast
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeIs
+
     from archdsl.elaborate.frame import Frame
 
 # An evaluated argument: its name (None by place), its value, where it stands.
 Given = tuple[ast.Name | None, Value, Span]
+
+# What an attribute can be made of.
+Plain = Union[Scalar, bool, str, None, tuple["Plain", ...]]
 
 TYPES = ("int", "number", "bool", "text", "list", "layer")
 
@@ -43,15 +48,14 @@ def configure(
     return new if fits else None
 
 
-def _wrapping(layer: OpLayer, given: list[Given], frame: Frame, span: Span) -> OpLayer | None:
+def _wrapping(layer: OpLayer, given: list[Given], frame: Frame, span: Span) -> OpLayer | BlockLayer | None:
     body = given[0][1]
     if body is UNKNOWN:
         return None
     if not is_layer(body):
         frame.report(errors.wrong_argument(given[0][2], layer.op.name, f"takes a layer first, not {described(body)}"))
         return None
-    held = replace(layer, body=body)  # pyright: ignore[reportArgumentType]
-    return configure(held, given[1:], frame, span)  # pyright: ignore[reportReturnType]
+    return configure(replace(layer, body=body), given[1:], frame, span)
 
 
 def _title(layer: OpLayer | BlockLayer) -> str:
@@ -129,10 +133,10 @@ def _unsuitable(layer: OpLayer, name: str, value: Value, span: Span, text: str) 
     return errors.wrong_argument(span, layer.op.name, misfit.reason, misfit.hint, text)
 
 
-def is_plain(value: object) -> bool:
+def is_plain(value: Value) -> TypeIs[Plain]:
     """Whether a value can be an attribute: numbers, flags, texts, none, and lists of them."""
     if isinstance(value, tuple):
-        return all(is_plain(part) for part in value)  # pyright: ignore[reportUnknownVariableType]
+        return all(is_plain(part) for part in value)
     return value is None or isinstance(value, (Scalar, bool, str))
 
 

@@ -167,7 +167,7 @@ class Body:
         value = self._value(statement.targets[0].name.text, statement.value)
         if statement.shared and is_layer(value):
             name = statement.targets[0].name
-            value = Shared(cast(Any, value), name.text, self.frame, name.span)
+            value = Shared(value, name.text, self.frame, name.span)
         if len(statement.targets) == 1:
             self._give(statement.targets[0], value, statement.value)
             return
@@ -198,9 +198,9 @@ class Body:
     def _give(self, target: ast.Target, value: Value, expr: ast.Expr) -> None:
         name = target.name.text
         if is_layer(value) and not isinstance(value, (Shared, Named)):
-            value = Named(cast(Any, value), name, target.name.span)
+            value = Named(value, name, target.name.span)
         if target.shape is not None and is_tensor(value):
-            wire = settled(cast(Tensor, value), self.frame)
+            wire = settled(value, self.frame)
             self.failed |= not self.shapes.check(target.shape, wire, expr.span)
             value = wire
         elif target.shape is not None and value is not UNKNOWN:
@@ -270,7 +270,7 @@ class Body:
             value = UNKNOWN
         self._check_output_once(name, statement)
         if statement.target.shape is not None and is_tensor(value):
-            value = settled(cast(Tensor, value), self.frame)
+            value = settled(value, self.frame)
             self.failed |= not self.shapes.check(statement.target.shape, value, statement.value.span)
         if isinstance(value, Wire):
             self._name_wire(value, name, statement.value)
@@ -294,7 +294,7 @@ class Body:
         if value is UNKNOWN or not is_tensor(value) or not isinstance(weight, Scalar):
             self.failed = True
             return
-        wire = settled(cast(Tensor, value), self.frame)
+        wire = settled(value, self.frame)
         self.frame.assembly.auxiliaries.append(Auxiliary(statement.target.name.text, wire, weight))
 
     def branch(self, statement: ast.If) -> None:

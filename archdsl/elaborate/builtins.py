@@ -162,12 +162,13 @@ def _fold(name: str, values: list[Value], expr: ast.Apply, frame: Frame) -> Valu
 
 def _chain(name: str, values: list[Value], expr: ast.Apply, frame: Frame) -> Value:
     """`chain(layers)`: a row of layers, from a comprehension, a list, or one after the other."""
-    layers = values[0] if len(values) == 1 and isinstance(values[0], tuple) else tuple(values)
-    for layer in layers:
-        if not is_layer(layer):
-            frame.report(errors.wrong_argument(expr.span, name, f"takes layers, got {described(layer)}"))
+    layers: list[Layer] = []
+    for value in values[0] if len(values) == 1 and isinstance(values[0], tuple) else values:
+        if not is_layer(value):
+            frame.report(errors.wrong_argument(expr.span, name, f"takes layers, got {described(value)}"))
             return UNKNOWN
-    return Sequence(cast(tuple[Layer, ...], layers), expr.span, grouped=True)
+        layers.append(value)
+    return Sequence(tuple(layers), expr.span, grouped=True)
 
 
 # ---- merges -----------------------------------------------------------------------------------------------------
@@ -176,7 +177,7 @@ def _chain(name: str, values: list[Value], expr: ast.Apply, frame: Frame) -> Val
 def _call_merge(name: str, expr: ast.Apply, frame: Frame) -> Value:
     """A merge: of the tensors of a comprehension, of tensors one by one or in lists; or of numbers."""
     tensors = [a for a in expr.arguments if a.name is None]
-    options = [(a.name, evaluate(a.value, frame), a.span) for a in expr.arguments if a.name is not None]
+    options: list[Given] = [(a.name, evaluate(a.value, frame), a.span) for a in expr.arguments if a.name is not None]
     if len(tensors) == 1 and isinstance(tensors[0].value, ast.Comprehension):
         return _merge_items(name, tensors[0].value, options, expr, frame)
     values = _spread([evaluate(a.value, frame) for a in tensors])

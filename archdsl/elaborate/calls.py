@@ -3,7 +3,7 @@ input sizes are symbols, so that the graph is said in the block's own terms; the
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, cast, overload
 
 from archdsl.elaborate import errors
 from archdsl.elaborate.derivation import derivation
@@ -17,6 +17,7 @@ from archdsl.elaborate.values import (
     BlockLayer,
     Function,
     Join,
+    Layer,
     Named,
     OpLayer,
     Repeat,
@@ -80,8 +81,10 @@ def _outside_value(value: Attr, bindings: dict[str, Any]) -> Attr:
 
 def _argument(parameter: Parameter, layer: BlockLayer, wires: tuple[Wire, ...], graph: Graph) -> Attr:
     """A symbol's value in the caller's terms."""
+    if parameter.name in layer.bound:
+        return cast(Attr, layer.bound[parameter.name])
     if parameter.kind != "dimension":
-        return cast(Attr, layer.bound.get(parameter.name, _without_symbols(parameter.value)))
+        return Scalar(parameter.value.value) if isinstance(parameter.value, Scalar) else parameter.value
     for wire, inner in zip(wires, graph.inputs, strict=True):
         for size, symbol in zip(wire.shape, inner.shape, strict=True):
             if isinstance(symbol, Scalar) and symbol.expr == parameter.name:
@@ -130,12 +133,12 @@ def _call_extern(layer: BlockLayer, extern: ast.ExternDecl, wires: tuple[Wire, .
 def block_graph(layer: BlockLayer, wires: tuple[Wire, ...], frame: Frame, span: Span, closed: bool) -> Graph | None:
     """The graph of a block for these arguments and input sizes, elaborated at most once."""
     block = cast(ast.Block, layer.block)
-    key = (id(block), _key(tuple(layer.bound.items())), tuple(w.values for w in wires), closed)
+    key = (block, key_of(tuple(layer.bound.items())), tuple(w.values for w in wires), closed)
     memo = frame.session.memo
     if key in frame.session.running:
         again = f"an `if` with a smaller argument ends it: `{block.name.text}(n - 1)`"
         frame.report(errors.endless(span, block.name.text, "is applied inside itself, with the same arguments", again))
-    if key not in memo:
+    if not frame.session.remembers(key):
         memo[key] = None
         with frame.deeper(span), frame.running(key):
             memo[key] = _elaborate_block(block, layer, wires, frame, span, closed)
@@ -144,24 +147,24 @@ def block_graph(layer: BlockLayer, wires: tuple[Wire, ...], frame: Frame, span: 
     return memo[key]
 
 
-def _key(value: Any) -> object:
+def key_of(value: Value) -> object:
     """A value as a key: equal for what elaborates equally."""
     if isinstance(value, tuple):
-        return tuple(_key(part) for part in value)  # pyright: ignore[reportUnknownVariableType]
+        return tuple(key_of(part) for part in value)
     if isinstance(value, Scalar):
         return ("number", value.value)
     if isinstance(value, OpLayer):
-        return (value.op.name, _key(tuple(value.bound.items())), _key(value.body))
+        return (value.op.name, key_of(tuple(value.bound.items())), key_of(value.body))
     if isinstance(value, BlockLayer):
-        return (id(value.block), _key(tuple(value.bound.items())))
+        return (value.block, key_of(tuple(value.bound.items())))
     if isinstance(value, Sequence):
-        return ("row", _key(value.layers))
+        return ("row", key_of(value.layers))
     if isinstance(value, Repeat):
-        return ("repeat", _key(value.layer), value.count.value)
+        return ("repeat", key_of(value.layer), value.count.value)
     if isinstance(value, Named):
-        return ("named", value.label, _key(value.layer))
+        return ("named", value.label, key_of(value.layer))
     if isinstance(value, (Shared, Function, Wire, Join)):
-        return ("once", id(value))
+        return ("once", value)
     return (type(value).__name__, value)
 
 
@@ -185,14 +188,18 @@ def _inside(name: str, value: Value) -> Value:
     return Scalar(value.value, name) if isinstance(value, Scalar) else _without_symbols(value)
 
 
-def _without_symbols(value: Any) -> Any:
+@overload
+def _without_symbols(value: Layer) -> Layer: ...
+@overload
+def _without_symbols(value: Value) -> Value: ...
+def _without_symbols(value: Value) -> Value:
     """A value without the caller's symbols, which mean nothing inside."""
     if isinstance(value, Scalar):
         return Scalar(value.value)
     if isinstance(value, tuple):
-        return tuple(_without_symbols(part) for part in value)  # pyright: ignore[reportUnknownVariableType]
+        return tuple(_without_symbols(part) for part in value)
     if isinstance(value, OpLayer):
-        body = _without_symbols(value.body)
+        body = None if value.body is None else _without_symbols(value.body)
         return OpLayer(value.op, {k: _without_symbols(v) for k, v in value.bound.items()}, value.span, body)
     if isinstance(value, BlockLayer):
         bound = {k: _without_symbols(v) for k, v in value.bound.items()}

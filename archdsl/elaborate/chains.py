@@ -23,6 +23,7 @@ from archdsl.elaborate.values import (
 )
 from archdsl.ir.graph import Call, Chain, Node, Prim, Segment, Unit, Wire
 from archdsl.limits import REPEATS
+from archdsl.ops.op import Attrs
 from archdsl.scalar import Scalar
 from archdsl.source import Span
 
@@ -101,7 +102,7 @@ def _same(one: Node, other: Node) -> bool:
     return False
 
 
-def _terms(attrs: dict[str, object]) -> list[object]:
+def _terms(attrs: Attrs) -> list[object]:
     return [value.term if isinstance(value, Scalar) else value for value in attrs.values()]
 
 

@@ -23,6 +23,7 @@ from archdsl.elaborate.values import (
     BlockLayer,
     Builtin,
     Function,
+    Layer,
     OpLayer,
     Sequence,
     Value,
@@ -102,14 +103,14 @@ def _file_frame(frame: Frame, home: Any) -> Frame:
 
 
 def _constant(declaration: ast.Constant, home: Any, frame: Frame, span: Span) -> Value:
-    name = declaration.name.text
-    if name not in home.values:
-        home.values[name] = UNKNOWN
-        with frame.deeper(declaration.span), frame.running(("constant", id(declaration))):
-            home.values[name] = evaluate(declaration.value, _file_frame(frame, home))
-    elif ("constant", id(declaration)) in frame.session.running:
-        frame.report(errors.endless(span, name, "needs its own value"))
-    return home.values[name]
+    constants, running = frame.session.constants, frame.session.running
+    if declaration not in constants:
+        constants[declaration] = UNKNOWN
+        with frame.deeper(declaration.span), frame.running(declaration):
+            constants[declaration] = evaluate(declaration.value, _file_frame(frame, home))
+    elif declaration in running:
+        frame.report(errors.endless(span, declaration.name.text, "needs its own value"))
+    return constants[declaration]
 
 
 def _number(expr: ast.Number, frame: Frame) -> Value:
@@ -205,7 +206,7 @@ def _attribute(expr: ast.Attribute, frame: Frame) -> Value:
     if not is_tensor(value):
         frame.report(errors.unknown_attribute(expr.name.span, expr.name.text, (), "this value"))
         return UNKNOWN
-    wire = settled(cast(Any, value), frame)
+    wire = settled(value, frame)
     sizes = dict(zip(dimension_names(len(wire.shape)), wire.shape, strict=True))
     if expr.name.text == "shape":
         return tuple(_size(d) for d in wire.shape)
@@ -330,7 +331,7 @@ def _arrow(expr: ast.Arrow, frame: Frame) -> Value:
     for part in expr.parts[1:]:
         layer = evaluate(part, frame)
         if isinstance(layer, Builtin):
-            layer = _merge_layer(layer, part, frame)
+            layer = _merge_layer(layer, part)
         if isinstance(layer, Function):
             layer = call_function(layer, [(None, value, part.span)], frame, part.span)
             frame.report(errors.not_a_layer(part.span, layer))
@@ -339,23 +340,23 @@ def _arrow(expr: ast.Arrow, frame: Frame) -> Value:
     return value
 
 
-def _merge_layer(builtin: Builtin, part: ast.Expr, frame: Frame) -> Value:
+def _merge_layer(builtin: Builtin, part: ast.Expr) -> Value:
     """`(a, b) -> concat`: a merge without arguments is a layer of several inputs."""
     return OpLayer(OPS[builtin.name], {}, part.span) if builtin.name in OPS else builtin
 
 
 def _composed(expr: ast.Arrow, first: Value, frame: Frame) -> Value:
-    layers = [first, *(evaluate(part, frame) for part in expr.parts[1:])]
-    layers = [
-        _merge_layer(v, p, frame) if isinstance(v, Builtin) else v for v, p in zip(layers, expr.parts, strict=True)
-    ]
-    if any(layer is UNKNOWN for layer in layers):
+    values = [first, *(evaluate(part, frame) for part in expr.parts[1:])]
+    if any(value is UNKNOWN for value in values):
         return UNKNOWN
-    for layer, part in zip(layers, expr.parts, strict=True):
+    layers: list[Layer] = []
+    for value, part in zip(values, expr.parts, strict=True):
+        layer = _merge_layer(value, part) if isinstance(value, Builtin) else value
         if not is_layer(layer):
             frame.report(errors.not_a_layer(part.span, layer))
             return UNKNOWN
-    return Sequence(tuple(layers), expr.span)  # pyright: ignore[reportArgumentType]
+        layers.append(layer)
+    return Sequence(tuple(layers), expr.span)
 
 
 def _apply_call(expr: ast.Apply, frame: Frame) -> Value:

@@ -34,7 +34,7 @@ def call(callee: Value, given: list[Given], expr: ast.Apply, frame: Frame) -> Va
         return call_function(callee, given, frame, expr.span)
     if isinstance(callee, Named):
         inner = call(callee.layer, given, expr, frame)
-        return Named(inner, callee.label, expr.span) if is_layer(inner) else inner  # pyright: ignore[reportArgumentType]
+        return Named(inner, callee.label, expr.span) if is_layer(inner) else inner
     if not isinstance(callee, (OpLayer, BlockLayer)):
         frame.report(errors.not_callable(expr.span, callee))
         return UNKNOWN

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from archdsl.elaborate import errors
 from archdsl.elaborate.arguments import op_attributes
 from archdsl.elaborate.nodes import add_node, arity_fits, emit, made
-from archdsl.elaborate.values import UNKNOWN, Join, OpLayer, Value, is_tensor
+from archdsl.elaborate.values import UNKNOWN, Join, OpLayer, Tensor, Value, is_tensor
 from archdsl.ir.graph import Branches, Call, Chain, Node, Prim, Segment, Unit, Wire
 from archdsl.ops import OPS
 from archdsl.ops.op import Misfit
@@ -25,10 +25,9 @@ def merge(
     """Several tensors made one: `+`, `concat(...)`, `join(...)`."""
     if any(value is UNKNOWN for value in values):
         return UNKNOWN
-    for value in values:
-        if not is_tensor(value):
-            frame.report(errors.not_a_tensor(span, value, title or f"`{name}`"))
-            return UNKNOWN
+    tensors = all_tensors(values, title or f"`{name}`", frame, span)
+    if tensors is None:
+        return UNKNOWN
     op = OPS[name]
     layer = OpLayer(op, attrs, span)
     coerced = op_attributes(layer, frame, span)
@@ -36,11 +35,11 @@ def merge(
         return UNKNOWN
     if name == "join":
         prim = Prim(op, coerced)
-        columns = tuple(wire for value in values for wire in _columns(value, prim, frame))
+        columns = tuple(wire for tensor in tensors for wire in _columns(tensor, prim, frame))
         frame.check_items(len(columns), span)
         frame.step(span, len(columns))
         return Join(prim, columns, span)
-    wires = tuple(settled(value, frame) for value in values)  # pyright: ignore[reportArgumentType]
+    wires = tuple(settled(tensor, frame) for tensor in tensors)
     if not arity_fits(layer, wires, frame, span):
         return UNKNOWN
     found = op.infer(tuple(w.shape for w in wires), coerced)
@@ -50,6 +49,17 @@ def merge(
         frame.report(errors.shape_mismatch(span, title or f"`{name}`", found.reason, parts, hint))
         return UNKNOWN
     return emit(Prim(op, coerced), wires, tuple(found), tuple(w.shape for w in wires), frame, span)
+
+
+def all_tensors(values: tuple[Value, ...], what: str, frame: Frame, span: Span) -> tuple[Tensor, ...] | None:
+    """The values, each of which `what` needs to be a tensor; None where one is not (reported)."""
+    tensors: list[Tensor] = []
+    for value in values:
+        if not is_tensor(value):
+            frame.report(errors.not_a_tensor(span, value, what))
+            return None
+        tensors.append(value)
+    return tuple(tensors)
 
 
 def _projection(wires: tuple[Wire, ...]) -> str | None:
@@ -78,15 +88,15 @@ def _reduction(wires: tuple[Wire, ...]) -> str | None:
 # ---- joins ------------------------------------------------------------------------------------------------------
 
 
-def _columns(value: Value, merge: Prim | None, frame: Frame) -> tuple[Wire, ...]:
+def _columns(value: Tensor, merge: Prim, frame: Frame) -> tuple[Wire, ...]:
     """What a value brings into a join: its own columns where it is a join of the same kind, else itself."""
-    if isinstance(value, Join) and value.result is None and (merge is None or value.merge.attrs == merge.attrs):
+    if isinstance(value, Join) and value.result is None and value.merge.attrs == merge.attrs:
         value.call = None  # its columns are used one by one: the block stays open
         return value.columns
-    return (settled(value, frame),)  # pyright: ignore[reportArgumentType]
+    return (settled(value, frame),)
 
 
-def settled(value: Wire | Join, frame: Frame) -> Wire:
+def settled(value: Tensor, frame: Frame) -> Wire:
     """The value as one tensor; a join is made now, and once."""
     if isinstance(value, Wire):
         return value

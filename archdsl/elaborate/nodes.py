@@ -9,6 +9,7 @@ from archdsl.elaborate import errors
 from archdsl.elaborate.values import OpLayer, Value, shape_text
 from archdsl.ir.graph import Node, Prim, Wire
 from archdsl.limits import ACTIVATIONS, RANK
+from archdsl.ops.op import Shape
 from archdsl.source import Span
 
 if TYPE_CHECKING:
@@ -16,16 +17,16 @@ if TYPE_CHECKING:
 
 
 def emit(
-    prim: Prim, wires: tuple[Wire, ...], found: tuple[tuple[object, ...], ...], shapes: object, frame: Frame, span: Span
+    prim: Prim, wires: tuple[Wire, ...], found: tuple[Shape, ...], shapes: tuple[Shape, ...], frame: Frame, span: Span
 ) -> Value:
     """Add the node of a primitive; its outputs, with what is worth knowing about them said."""
-    outputs = tuple(Wire(shape, span=span, batched=bool(wires)) for shape in found)  # pyright: ignore[reportArgumentType]
+    outputs = tuple(Wire(shape, span=span, batched=bool(wires)) for shape in found)
     if any(len(wire.shape) > RANK.value for wire in outputs):
         frame.give_up(RANK, span)
     if any(_elements(wire) > ACTIVATIONS.value for wire in outputs):
         frame.give_up(ACTIVATIONS, span)
     if not span.source.library:
-        for note in prim.op.notes(shapes, prim.attrs):  # pyright: ignore[reportArgumentType]
+        for note in prim.op.notes(shapes, prim.attrs):
             frame.report(errors.worth_knowing(span, note))
     add_node(Node(prim, wires, outputs, span), frame)
     return outputs[0] if len(outputs) == 1 else outputs

@@ -27,7 +27,7 @@ def combine(operator: str, left: Value, right: Value, frame: Frame, span: Span) 
     if is_tensor(left) or is_tensor(right):
         return _with_tensor(operator, left, right, frame, span)
     if operator == "*" and is_layer(left) and isinstance(right, Scalar):
-        return Repeat(left, right, span)  # pyright: ignore[reportArgumentType]
+        return Repeat(left, right, span)
     if operator == "+" and isinstance(left, tuple) and isinstance(right, tuple):
         frame.check_items(len(left) + len(right), span)
         return left + right

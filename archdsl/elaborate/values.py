@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from fractions import Fraction
 from typing import TYPE_CHECKING, Union
 
 from archdsl.ir.graph import Node, Prim, Wire
 from archdsl.ops.op import Op
 from archdsl.record import record
-from archdsl.scalar import Scalar
+from archdsl.scalar import Number, Scalar
 from archdsl.source import Span
 from archdsl.syntax import ast
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeIs
+
     from archdsl.elaborate.frame import Frame
     from archdsl.elaborate.load import Module
 
@@ -126,10 +129,10 @@ LAYERS = (OpLayer, BlockLayer, Sequence, Repeat, Shared, Named)
 COMPOUND = (tuple, *LAYERS)
 
 
-def parts(value: object) -> tuple[Value, ...]:
+def parts(value: Value) -> tuple[Value, ...]:
     """The values that a list or a layer is made of."""
     if isinstance(value, tuple):
-        return value  # pyright: ignore[reportUnknownVariableType]
+        return value
     if isinstance(value, Sequence):
         return value.layers
     if isinstance(value, (Repeat, Named, Shared)):
@@ -159,17 +162,17 @@ class Binding:
     used: bool = field(default=False)
 
 
-def is_layer(value: object) -> bool:
+def is_layer(value: Value) -> TypeIs[Layer]:
     """Whether a value is a layer."""
     return isinstance(value, LAYERS)
 
 
-def is_tensor(value: object) -> bool:
+def is_tensor(value: Value) -> TypeIs[Tensor]:
     """Whether a value is a tensor, or a join that will be one."""
     return isinstance(value, (Wire, Join))
 
 
-def is_number(value: object) -> bool:
+def is_number(value: Value) -> TypeIs[Scalar]:
     """Whether a value is a number."""
     return isinstance(value, Scalar)
 
@@ -187,7 +190,7 @@ def described(value: Value) -> str:
     if is_tensor(value):
         return "a tensor"
     if is_layer(value):
-        return f"the layer `{layer_name(value)}`"  # pyright: ignore[reportArgumentType]
+        return f"the layer `{layer_name(value)}`"
     return "a function" if isinstance(value, (Function, Builtin)) else "something unknown"
 
 
@@ -206,10 +209,10 @@ def layer_name(layer: Layer) -> str:
     return layer.label if isinstance(layer, Named) else layer_name(layer.layer)
 
 
-def shown(value: object) -> str:
+def shown(value: Value | Number) -> str:
     """A plain value as the language writes it; never longer than a line."""
     if isinstance(value, Scalar):
-        value = value.value
+        return _number(value.value)
     if isinstance(value, bool):
         return str(value).lower()
     if value is None:
@@ -217,10 +220,14 @@ def shown(value: object) -> str:
     if isinstance(value, str):
         return f'"{value[:40]}"'
     if isinstance(value, tuple):
-        return "[" + ", ".join(map(shown, value[:8])) + (", ...]" if len(value) > 8 else "]")  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
-    numerator, denominator = getattr(value, "numerator", None), getattr(value, "denominator", None)
-    if not isinstance(numerator, int) or not isinstance(denominator, int):
-        return "a tensor" if is_tensor(value) else "..."
+        return "[" + ", ".join(map(shown, value[:8])) + (", ...]" if len(value) > 8 else "]")
+    if isinstance(value, (int, Fraction)):
+        return _number(value)
+    return "a tensor" if is_tensor(value) else "..."
+
+
+def _number(value: Number) -> str:
+    numerator, denominator = value.numerator, value.denominator
     if max(abs(numerator), denominator).bit_length() > 256:
         return "a very large number"
     return str(numerator) if denominator == 1 else _fraction(numerator, denominator)

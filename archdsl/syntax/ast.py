@@ -273,7 +273,7 @@ class Require:
     """`require condition, "message"`."""
 
     condition: Expr
-    message: Expr | None
+    message: Text | None
     span: Span
 
 

@@ -118,19 +118,19 @@ def _check(source: Source, request: Request, reader: Reader | None) -> Checked:
     networks = Networks(module, bag)
     built = _requested(networks, request, bag)
     checked = tuple(_with_cost(one, networks) for one in built)
-    recipes = tuple(_recipes(module, networks, request))
+    recipes = tuple(_recipes(module, networks, request, built[0].graph if built else None))
     result = Checked(source, module.file, checked, recipes, bag)
     if not bag.has_errors:
         _lint(result, module, bag)
     return result
 
 
-def _recipes(module: Module, networks: Networks, request: Request) -> Iterator[CheckedRecipe]:
-    """The recipes of a file. Those it imports are held against the schema by their own file's lint, and to train."""
-    for home, declaration in module.names.values():
+def _recipes(module: Module, networks: Networks, request: Request, student: Graph | None) -> Iterator[CheckedRecipe]:
+    """The recipes of a file, its own first. Those it imports are checked by their own file's lint, and to train."""
+    for home, declaration in sorted(module.names.values(), key=lambda name: name[0] is not module):
         if isinstance(declaration, ast.Recipe):
             if home is module or request.imported_recipes:
-                yield check_recipe(declaration, home, networks.session)
+                yield check_recipe(declaration, home, networks.session, student)
             else:
                 yield CheckedRecipe(declaration.name.text, {}, None)
 

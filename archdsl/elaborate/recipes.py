@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from archdsl.elaborate import errors
 from archdsl.elaborate.evaluate import evaluate_alone
 from archdsl.elaborate.frame import Assembly, Frame, Session
 from archdsl.elaborate.load import Module
+from archdsl.elaborate.networks import Networks
+from archdsl.elaborate.teachers import Teacher, built, misfits, plain, unfit_recipe
 from archdsl.elaborate.values import UNKNOWN
+from archdsl.ir.graph import Graph
 from archdsl.scalar import Scalar
 from archdsl.source import Span
+from archdsl.suggest import nearest
 from archdsl.syntax import ast
 
 if TYPE_CHECKING:
-    from archdsl.recipe import Recipe
+    from archdsl.recipe import Problem, Recipe
 
 
 @dataclass(frozen=True)
@@ -25,10 +30,24 @@ class CheckedRecipe:
     name: str
     raw: dict[str, object]
     recipe: Recipe | None
+    teacher: Teacher | None = None
 
 
-def check_recipe(declaration: ast.Recipe, module: Module, session: Session) -> CheckedRecipe:
-    """The recipe as data; what is wrong with it is reported at its place."""
+def check_recipe(
+    declaration: ast.Recipe, module: Module, session: Session, student: Graph | None = None
+) -> CheckedRecipe:
+    """The recipe as data; what is wrong with it is reported at its place.
+
+    student: the network that it is to train, which must fit the recipe's teacher.
+    """
+    checked = _validated(declaration, module, session)
+    if checked.recipe is None or checked.recipe.teacher is None:
+        return checked
+    frame = Frame(session, module, Assembly())
+    return replace(checked, teacher=_teacher(declaration, checked.recipe, frame, student))
+
+
+def _validated(declaration: ast.Recipe, module: Module, session: Session) -> CheckedRecipe:
     from archdsl.recipe import validate
 
     frame = Frame(session, module, Assembly())
@@ -40,13 +59,72 @@ def check_recipe(declaration: ast.Recipe, module: Module, session: Session) -> C
             frame.report(errors.given_twice(setting.key.span, key, seen[key]))
             continue
         seen[key] = setting.key.span
-        raw[key] = _data(setting.value, frame)
+        raw[key] = _reference(setting, frame) if key in _REFERENCES else _data(setting.value, frame)
     if any(_broken(value) for value in raw.values()):
         return CheckedRecipe(declaration.name.text, raw, None)
     recipe, problems = validate(raw)
+    _report(problems, declaration, frame)
+    return CheckedRecipe(declaration.name.text, raw, recipe)
+
+
+def _report(problems: Iterable[Problem], declaration: ast.Recipe, frame: Frame) -> bool:
+    """Say what is wrong, each at its place; whether anything is."""
+    problems = list(problems)
     for problem in problems:
         frame.report(errors.recipe_problem(_place(declaration, problem.path), problem.message, problem.hint))
-    return CheckedRecipe(declaration.name.text, raw, recipe)
+    return bool(problems)
+
+
+# --- teachers
+
+_REFERENCES = {"teacher": "a network", "teacher_recipe": "a recipe"}
+
+
+def _reference(setting: ast.Setting, frame: Frame) -> Any:
+    """The text of a setting that refers to a network or a recipe in sight."""
+    wanted = _REFERENCES[setting.key.text]
+    callee = setting.value.callee if isinstance(setting.value, ast.Apply) and wanted == "a network" else setting.value
+    known = [name for name, (_, declared) in frame.module.names.items() if _what(declared) == wanted]
+    if isinstance(callee, ast.Name) and callee.text in known:
+        return setting.value.span.text
+    if not isinstance(callee, ast.Name) or callee.text not in frame.module.damaged:
+        close = nearest(callee.text, known) if isinstance(callee, ast.Name) else None
+        hint = f"did you mean `{close}`?" if close else f"{wanted} of this file, or an imported one"
+        message = f"`{setting.key.text}` needs {wanted}, found `{callee.span.text}`"
+        frame.report(errors.recipe_problem(callee.span, message, hint))
+    return UNKNOWN
+
+
+def _what(declared: object) -> str:
+    if isinstance(declared, ast.Block):
+        return f"a {declared.keyword.text}"
+    return "a recipe" if isinstance(declared, ast.Recipe) else ""
+
+
+def _teacher(declaration: ast.Recipe, recipe: Recipe, frame: Frame, student: Graph | None) -> Teacher | None:
+    """The recipe's teacher, unless something about it is wrong (reported)."""
+    network = built(_setting(declaration, "teacher").value, Networks(frame.module, frame.session.bag))
+    training = _teacher_recipe(declaration, recipe, frame)
+    found = misfits(recipe, network.graph, student) if network is not None and student is not None else ()
+    if _report(found, declaration, frame) or network is None or training is None:
+        return None
+    return Teacher(network, training)
+
+
+def _teacher_recipe(declaration: ast.Recipe, recipe: Recipe, frame: Frame) -> Recipe | None:
+    if recipe.teacher_recipe is None:
+        return plain(recipe)
+    home, other = frame.module.names[recipe.teacher_recipe]
+    assert isinstance(other, ast.Recipe)
+    found = _validated(other, home, frame.session).recipe
+    return None if found is None or _report(unfit_recipe(recipe, found), declaration, frame) else found
+
+
+def _setting(declaration: ast.Recipe, key: str) -> ast.Setting:
+    return next(setting for setting in declaration.settings if setting.key.text == key)
+
+
+# --- data
 
 
 def _broken(value: object) -> bool:

@@ -5,8 +5,9 @@ A recipe reaches us as plain data from the language (`RawCall`, exact rationals,
 in the trainer; what the trainer cannot run has no record.
 """
 
-from archdsl.recipe.border import Problem, RawCall, validate
+from archdsl.recipe.border import RawCall, validate
 from archdsl.recipe.override import override
+from archdsl.recipe.problem import Problem
 from archdsl.recipe.records import Recipe
 
 __all__ = ["Problem", "RawCall", "Recipe", "override", "validate"]

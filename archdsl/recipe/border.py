@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, cast
 
 from pydantic import ValidationError
 
+from archdsl.recipe.consistency import conflicts
+from archdsl.recipe.problem import Path, Problem
 from archdsl.recipe.records import CHOICES, LISTS, Recipe, Record
 from archdsl.suggest import nearest
 
@@ -25,18 +27,6 @@ class RawCall:
     name: str
     args: tuple[object, ...] = ()
     kwargs: dict[str, object] = field(default_factory=dict[str, object])
-
-
-Path = tuple[str | int, ...]
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is wrong, and where: `path` leads into the raw data (an argument's name, or its position)."""
-
-    path: Path
-    message: str
-    hint: str | None = None
 
 
 def validate(raw: Mapping[str, object]) -> tuple[Recipe | None, tuple[Problem, ...]]:
@@ -55,6 +45,8 @@ def validate(raw: Mapping[str, object]) -> tuple[Recipe | None, tuple[Problem, .
         found = _problems(error, plain, border.origins)
         border.problems += [problem for problem in found if not border.follows(problem)]
         recipe = None
+    if recipe is not None and not border.problems:
+        border.problems += [replace(found, path=_written(found.path, border.origins)) for found in conflicts(recipe)]
     return (None if border.problems else recipe), tuple(border.problems)
 
 
@@ -69,28 +61,30 @@ class _Border:
         plain: dict[str, object] = {}
         for key, value in raw.items():
             if key in Recipe.model_fields:
-                plain[key] = self.field(key, value)
+                plain[key] = self.field(key, value, (key,), (key,))
             else:
                 self.refuse((key,), f"a recipe has no {quoted(key)}", _did_you_mean(key, Recipe.model_fields))
         return _whole(plain)
 
-    def field(self, key: str, value: object) -> object:
+    def field(self, key: str, value: object, here: Path, origin: Path) -> object:
+        """The value of one setting, of a recipe or of a stage."""
         if key not in CHOICES or value is None:
-            return self.value(value, (key,), (key,))
+            return self.value(value, here, origin)
         if key not in LISTS:
-            return self.item(key, value, (key,), (key,))
+            return self.item(key, value, here, origin)
         if not isinstance(value, list):  # one item stands for a list of one
-            item = self.item(key, value, (key, 0), (key,))
+            item = self.item(key, value, (*here, 0), origin)
             return BROKEN if item is BROKEN else (item,)
-        return self.items(key, cast("list[object]", value))
+        return self.items(key, cast("list[object]", value), here, origin)
 
-    def items(self, key: str, values: list[object]) -> object:
+    def items(self, key: str, values: list[object], here: Path, origin: Path) -> object:
         """The sound items of a list; a broken one is left out, so that the others are still looked at."""
         if len(values) > LONGEST_LIST:
-            return self.refuse((key,), f"a list of {len(values)} is too long")
+            return self.refuse(origin, f"a list of {len(values)} is too long")
+        self.origins[here] = origin
         sound: list[object] = []
         for place, value in enumerate(values):
-            item = self.item(key, value, (key, len(sound)), (key, place))
+            item = self.item(key, value, (*here, len(sound)), (*origin, place))
             sound += [] if item is BROKEN else [item]
         return tuple(sound)
 
@@ -117,7 +111,7 @@ class _Border:
             elif name in given:
                 self.refuse((*origin, where), f"`{name}` is given twice")
             else:
-                given[name] = self.value(argument, (*here, name), (*origin, where))
+                given[name] = self.field(name, argument, (*here, name), (*origin, where))
         return _whole(given)
 
     def value(self, value: object, here: Path, origin: Path) -> object:
@@ -222,6 +216,11 @@ def _origin(path: Path, origins: dict[Path, Path]) -> Path:
     while path and path not in origins:
         path = path[:-1]
     return origins.get(path, path)
+
+
+def _written(path: Path, origins: dict[Path, Path]) -> Path:
+    """The same where nothing is missing: a setting that was never written is blamed on the recipe."""
+    return _origin(path, origins) if any(known[:1] == path[:1] for known in origins) else ()
 
 
 def _field_name(path: Path) -> str:

@@ -6,7 +6,8 @@ import ast
 from collections.abc import Mapping
 from typing import cast
 
-from archdsl.recipe.border import Problem, RawCall, quoted, show, validate
+from archdsl.recipe.border import RawCall, quoted, show, validate
+from archdsl.recipe.problem import Problem
 from archdsl.recipe.records import LONGEST_TEXT, Recipe, Record
 
 

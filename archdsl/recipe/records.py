@@ -15,6 +15,10 @@ NotNegative = Annotated[float, Field(ge=0, le=1e6)]
 Positive = Annotated[float, Field(gt=0, le=1e6)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Text = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]
+Side = Annotated[int, Field(ge=1, le=4096)]  # of an image, in pixels
+Factor = Annotated[float, Field(gt=0, lt=1)]
+Size = Annotated[int, Field(ge=1, le=65_536)]  # of a batch
+Length = Annotated[int, Field(ge=1, le=100_000)]  # in epochs
 
 
 class Record(BaseModel):
@@ -40,6 +44,31 @@ class Flip(Record):
 
     kind: Literal["flip"] = "flip"
     p: Share = 0.5
+
+
+class Crop(Record):
+    """Cut a window of size × size at a random place. Images are judged by the window in their middle."""
+
+    kind: Literal["crop"] = "crop"
+    size: Side
+
+
+class ResizedCrop(Record):
+    """Cut a window of a random share of the area and a random width/height, and resize it to size × size.
+
+    Images are judged by the size × size in their middle. Szegedy et al. 2014, arXiv:1409.4842, section 6.
+    """
+
+    kind: Literal["resized_crop"] = "resized_crop"
+    size: Side
+    area: tuple[Share, Share] = (0.08, 1.0)
+    ratio: tuple[Positive, Positive] = (3 / 4, 4 / 3)
+
+    @model_validator(mode="after")
+    def _rising(self) -> ResizedCrop:
+        if not 0 < self.area[0] <= self.area[1] or self.ratio[0] > self.ratio[1]:
+            raise ValueError("`area` and `ratio` are [smallest, largest], and above 0")
+        return self
 
 
 class Cutout(Record):
@@ -70,6 +99,17 @@ class Colour(Record):
     until: Share = 1.0
 
 
+class PcaColour(Record):
+    """Shift an image's colour along the principal components of all training pixels, each by a normal draw.
+
+    `std` is in standard deviations of the component. Krizhevsky et al. 2012, section 4.1, multiplies by eigenvalues,
+    which would change with the unit of a pixel; their square roots do not.
+    """
+
+    kind: Literal["pca_colour"] = "pca_colour"
+    std: Annotated[float, Field(gt=0, le=1)] = 0.1
+
+
 class Mixup(Record):
     """Blend pairs of images and their labels, the share drawn from Beta(alpha, alpha) once a batch."""
 
@@ -84,10 +124,17 @@ class Cutmix(Record):
     alpha: Annotated[float, Field(gt=0, le=100)] = 1.0
 
 
-Augment = PadCrop | Flip | Cutout | Affine | Colour | Mixup | Cutmix
+Augment = PadCrop | Crop | ResizedCrop | Flip | Cutout | Affine | Colour | PcaColour | Mixup | Cutmix
 
 
 # --- normalisation: fitted on the training images, applied before augmentation, so that padding is zero afterwards
+
+
+class Scale(Record):
+    """Divide the bytes of a pixel by `by`; the largest becomes 255/by. Without any normalisation it is 1, too."""
+
+    kind: Literal["scale"] = "scale"
+    by: Positive = 255.0
 
 
 class MeanStd(Record):
@@ -117,7 +164,7 @@ class Zca(Record):
     eps: Positive = 0.1
 
 
-Normalize = MeanStd | PerPixelMean | Gcn | Zca
+Normalize = Scale | MeanStd | PerPixelMean | Gcn | Zca
 
 
 # --- optimiser
@@ -194,7 +241,7 @@ class Steps(Record):
 
     kind: Literal["steps"] = "steps"
     at: Annotated[tuple[Positive, ...], Field(min_length=1, max_length=100)]
-    gamma: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    gamma: Factor = 0.1
     by: Literal["epoch", "iteration", "fraction"] = "epoch"
 
     @model_validator(mode="after")
@@ -206,19 +253,50 @@ class Steps(Record):
         return self
 
 
+class Piecewise(Record):
+    """From each point of `at` on, the rate is the share of `to` that stands at the same place."""
+
+    kind: Literal["piecewise"] = "piecewise"
+    at: Annotated[tuple[Positive, ...], Field(min_length=1, max_length=100)]
+    to: Annotated[tuple[Positive, ...], Field(min_length=1, max_length=100)]
+    by: Literal["epoch", "iteration", "fraction"] = "epoch"
+
+    @model_validator(mode="after")
+    def _pairs(self) -> Piecewise:
+        if len(self.at) != len(self.to):
+            raise ValueError(f"`at` has {len(self.at)} points, `to` has {len(self.to)}")
+        if any(a >= b for a, b in zip(self.at, self.at[1:], strict=False)):
+            raise ValueError("the points of `at` must rise")
+        return self
+
+
+class Plateau(Record):
+    """Multiply by `gamma` after `patience` epochs without a new lowest error, at most `times` times.
+
+    What is watched is the error on the images held back for validation, on those trained on (as met in training), or
+    on the test images, where a paper did that.
+    """
+
+    kind: Literal["plateau"] = "plateau"
+    gamma: Factor = 0.1
+    patience: Annotated[int, Field(ge=1, le=10_000)] = 10
+    times: Annotated[int, Field(ge=1, le=64)] = 64
+    of: Literal["validation", "train", "test"] = "validation"
+
+
 class Every(Record):
     """Multiply by `gamma` every so many epochs."""
 
     kind: Literal["every"] = "every"
     epochs: Positive
-    gamma: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    gamma: Factor = 0.1
 
 
 class HalvingRemaining(Record):
     """Multiply by `gamma` each time the epochs that remain have halved, at most `times` times."""
 
     kind: Literal["halving_remaining"] = "halving_remaining"
-    gamma: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    gamma: Factor = 0.1
     times: Annotated[int, Field(ge=1, le=64)] = 64
 
 
@@ -264,7 +342,9 @@ class Exponential(Record):
     by: Literal["epoch", "iteration"] = "epoch"
 
 
-Schedule = Constant | Steps | Every | HalvingRemaining | Cosine | Sgdr | OneCycle | Linear | Exponential
+Schedule = (
+    Constant | Steps | Piecewise | Plateau | Every | HalvingRemaining | Cosine | Sgdr | OneCycle | Linear | Exponential
+)
 
 
 class Warmup(Record):
@@ -323,7 +403,59 @@ class SquaredHinge(Record):
     margin: Positive = 1.0
 
 
-Loss = CrossEntropy | SquaredHinge
+class Hint(Record):
+    """Half the squared distance between a layer of the teacher and what a regressor makes of a layer of the network.
+
+    Layers go by their names in the specs. The regressor is learned along and left behind: between maps a convolution
+    that is not padded, as large as it takes to make one size of the other; between vectors a linear map. It ends as the
+    teacher's layer does. Romero et al. 2014, arXiv:1412.6550, equation 3.
+    """
+
+    kind: Literal["hint"] = "hint"
+    layer: Text
+    of: Text
+    activation: Literal["none", "relu", "maxout"] = "none"
+
+
+class Distill(Record):
+    """Cross entropy, and `weight` times the cross entropy with the teacher's answers, both softened by `temperature`.
+
+    The weight moves linearly to `to` over the stage. Hinton et al. 2015, arXiv:1503.02531; Romero et al. 2014,
+    arXiv:1412.6550, equation 2.
+    """
+
+    kind: Literal["distill"] = "distill"
+    temperature: Annotated[float, Field(ge=1, le=1000)] = 3.0
+    weight: NotNegative = 1.0
+    to: NotNegative | None = None
+
+
+Loss = CrossEntropy | SquaredHinge | Hint | Distill
+
+
+class Phase(Record):
+    """For a part of the run, other rates in the dropout layers whose name matches a pattern (`*` and `?`).
+
+    The rate is that of the network times a factor, which may move linearly to `to`; outside the phase it is as written.
+    """
+
+    kind: Literal["phase"] = "phase"
+    name: Text = "*"
+    times: NotNegative = 1.0
+    to: NotNegative | None = None
+    start: NotNegative = 0.0
+    end: Positive | None = None
+    by: Literal["epoch", "iteration", "fraction"] = "epoch"
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Phase:
+        if self.end is not None and self.end <= self.start:
+            raise ValueError("a phase ends after its `start`")
+        if self.times == 1 and self.to in (None, 1):
+            raise ValueError("a phase changes something: `times` or `to`")
+        if self.to is not None and self.end is None:
+            raise ValueError("`to` is reached at the `end` of the phase, which is missing")
+        return self
 
 
 class Fade(Record):
@@ -352,29 +484,64 @@ class DeepestColumn(Record):
     kind: Literal["deepest_column"] = "deepest_column"
 
 
-Evaluate = Single | MeanOf | DeepestColumn
+class TenCrop(Record):
+    """Mean softmax over the four corners and the middle of an image, and their mirror images."""
+
+    kind: Literal["ten_crop"] = "ten_crop"
+
+
+Evaluate = Single | MeanOf | DeepestColumn | TenCrop
+
+Augments = Annotated[tuple[Annotated[Augment, Field(discriminator="kind")], ...], Field(max_length=20)]
+Rules = Annotated[tuple[Rule, ...], Field(max_length=100)]
+Phases = Annotated[tuple[Phase, ...], Field(max_length=100)]
+Names = Annotated[tuple[Text, ...], Field(min_length=1, max_length=100)]
+
+
+class Stage(Record):
+    """A part of a run that is trained in another way; what it does not say is as the recipe says.
+
+    `train` has patterns of the names of the parameters that move. A stage begins with the weights that the one before
+    it ended with, and with an optimiser and a clock of its own.
+    """
+
+    kind: Literal["stage"] = "stage"
+    loss: Annotated[Loss, Field(discriminator="kind")] | None = None
+    epochs: Length | None = None
+    iterations: Count | None = None
+    train: Names | None = None
+    augment: Augments | None = None
+    optimizer: Annotated[Optimizer, Field(discriminator="kind")] | None = None
+    schedule: Annotated[Schedule, Field(discriminator="kind")] | None = None
+    warmup: Warmup | None = None
+    rules: Rules | None = None
+    dropout: Phases | None = None
+    batch: Size | None = None
 
 
 class Recipe(Record):
     """How a network is trained. The defaults suit CIFAR-10 and a residual network."""
 
-    augment: Annotated[tuple[Annotated[Augment, Field(discriminator="kind")], ...], Field(max_length=20)] = (
-        PadCrop(pad=4),
-        Flip(),
-    )
+    resize: Side | None = None
+    augment: Augments = (PadCrop(pad=4), Flip())
     normalize: Annotated[tuple[Annotated[Normalize, Field(discriminator="kind")], ...], Field(max_length=4)] = (
         MeanStd(),
     )
     optimizer: Annotated[Optimizer, Field(discriminator="kind")] = Sgd(nesterov=True, weight_decay=5e-4)
     schedule: Annotated[Schedule, Field(discriminator="kind")] = Cosine()
     warmup: Warmup | None = None
-    rules: Annotated[tuple[Rule, ...], Field(max_length=100)] = ()
+    rules: Rules = ()
+    dropout: Phases = ()
+    train: Names | None = None
     loss: Annotated[Loss, Field(discriminator="kind")] = CrossEntropy()
     auxiliary: Fade | None = None
     evaluate: Annotated[Evaluate, Field(discriminator="kind")] = Single()
-    epochs: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    teacher: Text | None = None
+    teacher_recipe: Text | None = None
+    stages: Annotated[tuple[Stage, ...], Field(max_length=20)] = ()
+    epochs: Length | None = None
     iterations: Count | None = None
-    batch: Annotated[int, Field(ge=1, le=65_536)] = 128
+    batch: Size = 128
     drop_last: bool = False
     validation: Annotated[int, Field(ge=0, le=10**8)] = 0
     early_stop: Count | None = None
@@ -389,6 +556,14 @@ class Recipe(Record):
         if self.epochs is not None and self.iterations is not None:
             raise ValueError("give `epochs` or `iterations`, not both")
         return self
+
+    def of_stage(self, number: int) -> Recipe:
+        """The recipe of one stage by itself, counted from 0."""
+        stage = self.stages[number]
+        said = {name: value for name, value in stage if name != "kind" and value is not None}
+        if "epochs" in said or "iterations" in said:
+            said = {"epochs": None, "iterations": None, **said}
+        return self.model_copy(update={**said, "stages": ()})
 
     def length(self, steps_per_epoch: int) -> int:
         """Iterations of the whole run, with so many to an epoch."""
@@ -408,8 +583,10 @@ CHOICES: dict[str, dict[str, type[Record]]] = {
     "schedule": _family(*get_args(Schedule)),
     "warmup": _family(Warmup),
     "rules": _family(Rule),
+    "dropout": _family(Phase),
+    "stages": _family(Stage),
     "loss": _family(*get_args(Loss)),
     "auxiliary": _family(Fade),
     "evaluate": _family(*get_args(Evaluate)),
 }
-LISTS = frozenset({"augment", "normalize", "rules"})
+LISTS = frozenset({"augment", "normalize", "rules", "dropout", "stages"})

@@ -13,8 +13,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from archdsl.recipe.records import Affine, Augment, Colour, Cutmix, Cutout, Flip, Mixup, PadCrop
-from archdsl.train.randomness import key, uniform
+from archdsl.recipe.records import (
+    Affine,
+    Augment,
+    Colour,
+    Crop,
+    Cutmix,
+    Cutout,
+    Flip,
+    Mixup,
+    PadCrop,
+    PcaColour,
+    ResizedCrop,
+)
+from archdsl.train.randomness import key, normal, uniform
+from archdsl.train.view import gathered, random_resized_window, random_window
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,22 +54,41 @@ class Chance:
         """`count` numbers in [0, 1) for each image; each use of chance has its own stream."""
         return uniform(key(self.seed, self.epoch, stream), self.index, count)
 
+    def normal(self, stream: int, count: int) -> Tensor:
+        """`count` normal numbers for each image."""
+        return normal(key(self.seed, self.epoch, stream), self.index, count)
+
     def once(self, stream: int) -> random.Random:
         """A generator for the batch as a whole."""
         return random.Random(key(self.seed, self.epoch, stream, self.first))
 
 
-def augment(records: Sequence[Augment], batch: Batch, chance: Chance, done: float) -> Batch:
-    """The batch after all records, in order; `done` is the share of the run that is behind us."""
+def augment(
+    records: Sequence[Augment], batch: Batch, chance: Chance, done: float, colours: Tensor | None = None
+) -> Batch:
+    """The batch after all records, in order; `done` is the share of the run that is behind us.
+
+    `colours` [C, C] are the principal components of the training pixels, where a record needs them.
+    """
     for stream, record in enumerate(records):
-        batch = _augmented(record, batch, chance, stream, done)
+        batch = _augmented(record, batch, chance, stream, done, colours)
     return batch
 
 
-def _augmented(record: Augment, batch: Batch, chance: Chance, stream: int, done: float) -> Batch:
+def _augmented(
+    record: Augment, batch: Batch, chance: Chance, stream: int, done: float, colours: Tensor | None
+) -> Batch:
     match record:
         case PadCrop():
             return _images(batch, _pad_crop(batch.images, record, chance.draw(stream, 2)))
+        case Crop(size=size):
+            return _images(batch, random_window(batch.images, size, chance.draw(stream, 2)))
+        case ResizedCrop():
+            return _images(batch, random_resized_window(batch.images, record, chance.draw(stream, 4)))
+        case PcaColour(std=std):
+            assert colours is not None
+            shift = std * chance.normal(stream, len(colours)) @ colours
+            return _images(batch, batch.images + shift[:, :, None, None])
         case Flip():
             return _images(batch, _flip(batch.images, chance.draw(stream, 1) < record.p))
         case Cutout():
@@ -77,15 +109,12 @@ def _images(batch: Batch, images: Tensor) -> Batch:
 
 def _pad_crop(images: Tensor, record: PadCrop, draws: Tensor) -> Tensor:
     """Each window is read straight out of the padded batch, as one gather."""
-    count, _, height, width = images.shape
+    height, width = images.shape[2:]
     pad = record.pad
     mode = "constant" if record.mode == "zero" else "reflect"
     padded = F.pad(images, (pad, pad, pad, pad), mode=mode)
     top, left = (draws * (2 * pad + 1)).long().unbind(1)
-    rows = (top[:, None] + torch.arange(height, device=images.device))[:, :, None]
-    columns = (left[:, None] + torch.arange(width, device=images.device))[:, None, :]
-    which = torch.arange(count, device=images.device)[:, None, None]
-    return padded.permute(0, 2, 3, 1)[which, rows, columns].permute(0, 3, 1, 2)
+    return gathered(padded, top, left, height, width)
 
 
 def _flip(images: Tensor, chosen: Tensor) -> Tensor:

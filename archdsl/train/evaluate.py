@@ -19,6 +19,7 @@ from archdsl.train.loss import Measure
 from archdsl.train.network import outputs, prepare_evaluation
 from archdsl.train.normalize import Step, through, to_float
 from archdsl.train.signals import Flag
+from archdsl.train.view import judged
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,10 @@ def judge(
 
 
 def scores(model: nn.Module, images: Tensor, recipe: Recipe, device: Device) -> Tensor:
-    """Logits; with a mean over several passes, the logarithm of the mean softmax."""
-    passes = recipe.evaluate.passes if isinstance(recipe.evaluate, MeanOf) else 0
+    """Logits; with a mean over several passes or views, the logarithm of the mean softmax."""
+    passes = recipe.evaluate.passes if isinstance(recipe.evaluate, MeanOf) else 1
+    views = [view for view in judged(images, recipe) for _ in range(passes)]
     with device.autocast():
-        if not passes:
-            return outputs(model, images)[0]
-        return torch.stack([outputs(model, images)[0].float().softmax(1) for _ in range(passes)]).mean(0).log()
+        if len(views) == 1 and not isinstance(recipe.evaluate, MeanOf):
+            return outputs(model, views[0])[0]
+        return torch.stack([outputs(model, view)[0].float().softmax(1) for view in views]).mean(0).log()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import torch.nn.functional as F
 from torch import Tensor
 
-from archdsl.recipe.records import CrossEntropy, Fade, Loss, Recipe, SquaredHinge
+from archdsl.recipe.records import CrossEntropy, Distill, Fade, Hint, Loss, Recipe, SquaredHinge
 from archdsl.train.augment import Batch
 
 Measure = Callable[[Tensor, Tensor], Tensor]
@@ -23,6 +23,8 @@ def measure(loss: Loss) -> Measure:
             return lambda logits, labels: F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
         case SquaredHinge(margin=margin):
             return lambda logits, labels: _squared_hinge(logits.float(), labels, margin)
+        case Hint() | Distill():  # what they add is no matter of labels: see `teaching`
+            return lambda logits, labels: F.cross_entropy(logits.float(), labels)
 
 
 def _squared_hinge(logits: Tensor, labels: Tensor, margin: float) -> Tensor:

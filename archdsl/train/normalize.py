@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from archdsl.recipe.records import Gcn, MeanStd, Normalize, PerPixelMean, Zca
+from archdsl.recipe.records import Gcn, MeanStd, Normalize, PerPixelMean, Scale, Zca
 from archdsl.train.data.images import Split
+from archdsl.train.view import resized
 
 Step = Callable[[Tensor], Tensor]
 Parts = Callable[[], Iterator[Tensor]]
@@ -30,21 +31,38 @@ def through(steps: Sequence[Step], images: Tensor) -> Tensor:
     return images
 
 
-def fit(records: Sequence[Normalize], split: Split) -> list[Step]:
-    """One function for each record, fitted to what the functions before it make of the images."""
-    steps: list[Step] = []
+def fit(records: Sequence[Normalize], split: Split, resize: int | None = None) -> list[Step]:
+    """One function for each record, fitted to what the functions before it make of the images.
+
+    The first one resizes them, where that is asked for: the shorter side to `resize` pixels.
+    """
+    steps: list[Step] = [] if resize is None else [lambda images: resized(images, resize)]
     for record in records:
-        before = list(steps)
-
-        def parts(before: list[Step] = before) -> Iterator[Tensor]:
-            return (through(before, to_float(pixels)) for pixels, _ in split.sample(_CHUNK))
-
-        steps.append(_fitted(record, parts))
+        steps.append(_fitted(record, _parts(split, list(steps))))
     return steps
+
+
+def principal_colours(split: Split, steps: Sequence[Step]) -> Tensor:
+    """[C, C]: in its rows the principal components of the pixels after `steps`, each as long as its standard deviation.
+
+    Their signs mean nothing: what is drawn along them is as likely either way.
+    """
+    parts = _parts(split, steps)
+    mean = _mean(parts).mean((1, 2), keepdim=True)
+    pixels = ((part - mean).permute(0, 2, 3, 1).flatten(0, 2).double() for part in parts())
+    variances, vectors = torch.linalg.eigh(torch.stack([p.T @ p / len(p) for p in pixels]).mean(0))
+    return (vectors * variances.clamp_min(0).sqrt()).T.float()
+
+
+def _parts(split: Split, steps: Sequence[Step]) -> Parts:
+    """All images after `steps`, a chunk at a time."""
+    return lambda: (through(steps, to_float(pixels)) for pixels, _ in split.sample(_CHUNK))
 
 
 def _fitted(record: Normalize, parts: Parts) -> Step:
     match record:
+        case Scale(by=by):
+            return lambda images: images * (255 / by)
         case MeanStd():
             return _mean_std(parts)
         case PerPixelMean():

@@ -72,13 +72,25 @@ def _matches(rule: Rule, name: str, kind: str) -> bool:
     return (rule.on is None or rule.on == kind) and (rule.name is None or fnmatchcase(name, rule.name))
 
 
+def rest(model: nn.Module, recipe: Recipe) -> None:
+    """Let the parameters rest that the recipe's `train` does not name. Statistics of normalisation go on."""
+    patterns = recipe.train or ("*",)
+    names = [name for name, _ in model.named_parameters()]
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise Misfit(f"recipe: `train` names {pattern}, which is no parameter of the network")
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(any(fnmatchcase(name, pattern) for pattern in patterns))
+
+
 class Optimizer:
     """torch's optimiser, driven by a recipe: rates set each step, limits enforced after it."""
 
     def __init__(self, model: nn.Module, recipe: Recipe, clock: Clock) -> None:
         self.recipe = recipe
         self.clock = clock
-        self.names = {parameter: name for name, parameter in model.named_parameters()}
+        rest(model, recipe)
+        self.names = {p: name for name, p in model.named_parameters() if p.requires_grad}
         by_name = treatments(model, recipe.rules)
         self.inner = _build(recipe, _groups(self.names, by_name, recipe))
         self.skips = bool(self.inner.defaults.get("fused"))
@@ -90,9 +102,9 @@ class Optimizer:
             if by_name[name].max_norm or by_name[name].clamp
         ]
 
-    def prepare(self, step: int, warm_end: int | None) -> float:
-        """Set rate and momentum for iteration `step`; returns the rate."""
-        rate = learning_rate(self.recipe, self.clock, step, warm_end)
+    def prepare(self, step: int, warm_end: int | None, drops: int = 0) -> float:
+        """Set rate and momentum for iteration `step`; returns the rate. For the rest see `learning_rate`."""
+        rate = learning_rate(self.recipe, self.clock, step, warm_end, drops)
         moving = momentum(self.recipe, self.clock, step)
         for group in self.inner.param_groups:
             group["lr"] = rate * group["multiplier"]

@@ -32,6 +32,12 @@ def uniform(key: int, index: Tensor, draws: int) -> Tensor:
     return _shifted(_mixed(_mixed(counters)), 40).float() * 2.0**-24
 
 
+def normal(key: int, index: Tensor, draws: int) -> Tensor:
+    """Normal numbers of mean 0 and variance 1, as `uniform` (Box and Muller 1958)."""
+    first, second = uniform(key, index, 2 * draws).chunk(2, 1)
+    return (-2 * (1 - first).log()).sqrt() * (2 * torch.pi * second).cos()
+
+
 def permutation(key: int, count: int) -> Tensor:
     """The numbers below `count` in random order."""
     generator = torch.Generator().manual_seed(key >> 1)

@@ -1,10 +1,13 @@
-"""The learning rate as a function of the iteration, with no state: a resumed run cannot lose its place."""
+"""The learning rate as a function of the iteration and of the errors so far, with no state of its own: a resumed run
+cannot lose its place."""
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from archdsl.recipe.records import (
     Constant,
@@ -14,6 +17,8 @@ from archdsl.recipe.records import (
     HalvingRemaining,
     Linear,
     OneCycle,
+    Piecewise,
+    Plateau,
     Recipe,
     Sgd,
     Sgdr,
@@ -41,6 +46,10 @@ class Clock:
         """The share of the run before `step`."""
         return step / self.total
 
+    def time(self, step: int, by: Literal["epoch", "iteration", "fraction"]) -> float:
+        """What is before `step`, counted in one of the three."""
+        return {"epoch": self.epoch, "iteration": self.iteration, "fraction": self.done}[by](step)
+
 
 def clock(recipe: Recipe, steps_per_epoch: int, epochs: int | None = None) -> Clock:
     """The clock of a recipe on a data set, perhaps cut or drawn out to so many epochs."""
@@ -48,10 +57,28 @@ def clock(recipe: Recipe, steps_per_epoch: int, epochs: int | None = None) -> Cl
     return Clock(steps_per_epoch, epochs * steps_per_epoch if epochs else nominal, nominal)
 
 
-def learning_rate(recipe: Recipe, clock: Clock, step: int, warm_end: int | None) -> float:
-    """The rate of iteration `step` (from 0); `warm_end` is when a warm-up that waits for an error was over, if ever."""
+def learning_rate(recipe: Recipe, clock: Clock, step: int, warm_end: int | None, drops: int = 0) -> float:
+    """The rate of iteration `step` (from 0).
+
+    `warm_end` is when a warm-up that waits for an error was over, if ever; `drops` is what `plateau_drops` says.
+    """
     warm = _warm_rate(recipe, clock, step, warm_end)
-    return _scheduled(recipe, clock, step) if warm is None else warm
+    return _scheduled(recipe, clock, step, drops) if warm is None else warm
+
+
+def plateau_drops(recipe: Recipe, clock: Clock, errors: Sequence[float]) -> int:
+    """How often the rate has fallen after epochs with these errors, by a schedule that watches them; else 0."""
+    plateau = recipe.schedule
+    if not isinstance(plateau, Plateau):
+        return 0
+    patience = max(round(plateau.patience * clock.total / clock.nominal), 1)
+    lowest, stale, drops = math.inf, 0, 0
+    for error in errors:
+        stale = 0 if error < lowest else stale + 1
+        lowest = min(error, lowest)
+        if stale >= patience:
+            stale, drops = 0, drops + 1
+    return min(drops, plateau.times)
 
 
 def momentum(recipe: Recipe, clock: Clock, step: int) -> float | None:
@@ -76,13 +103,17 @@ def _warm_rate(recipe: Recipe, clock: Clock, step: int, warm_end: int | None) ->
     return warmup.lr if warmup.ramp == "constant" else warmup.lr + (recipe.optimizer.lr - warmup.lr) * share
 
 
-def _scheduled(recipe: Recipe, clock: Clock, step: int) -> float:
+def _scheduled(recipe: Recipe, clock: Clock, step: int, drops: int) -> float:
     lr, epoch, done = recipe.optimizer.lr, clock.epoch(step), clock.done(step)
     match recipe.schedule:
         case Constant():
             return lr
         case Steps() as steps:
             return lr * steps.gamma ** _passed(steps, clock, step)
+        case Piecewise(to=to) as pieces:
+            return lr * (1.0, *to)[_passed(pieces, clock, step)]
+        case Plateau(gamma=gamma):
+            return lr * gamma**drops
         case Every(epochs=epochs, gamma=gamma):
             return lr * gamma ** _whole(epoch / epochs)
         case HalvingRemaining(gamma=gamma, times=times):
@@ -104,9 +135,9 @@ def _whole(number: float) -> int:
     return math.floor(number + 1e-9)
 
 
-def _passed(steps: Steps, clock: Clock, step: int) -> int:
-    now = {"epoch": clock.epoch, "iteration": clock.iteration, "fraction": clock.done}[steps.by](step)
-    return bisect_right(steps.at, now + 1e-9)
+def _passed(steps: Steps | Piecewise, clock: Clock, step: int) -> int:
+    """How many points of `at` are behind us."""
+    return bisect_right(steps.at, clock.time(step, steps.by) + 1e-9)
 
 
 def _whole_epochs(clock: Clock, step: int) -> float:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+import random
+from collections import OrderedDict
 
 import pytest
+import torch
+from torch import nn
 
 from archdsl.recipe import Recipe
 from archdsl.recipe.records import (
@@ -14,12 +18,17 @@ from archdsl.recipe.records import (
     HalvingRemaining,
     Linear,
     OneCycle,
+    Phase,
+    Piecewise,
+    Plateau,
     Sgd,
     Sgdr,
     Steps,
     Warmup,
 )
-from archdsl.train.schedule import clock, learning_rate, momentum
+from archdsl.train.phases import Phases
+from archdsl.train.schedule import clock, learning_rate, momentum, plateau_drops
+from archdsl.train.trouble import Misfit
 
 
 def rates(recipe: Recipe, steps_per_epoch: int = 10, epochs: int | None = None) -> list[float]:
@@ -104,3 +113,75 @@ def test_momentum_moves():
     assert momentum(recipe, time, 1250) == pytest.approx(0.575)
     assert momentum(recipe, time, 4000) == pytest.approx(0.65)
     assert momentum(Recipe(), time, 4000) is None
+
+
+def test_piecewise_is_lenets():
+    """0.0005 for two passes, 0.0002 for three, 0.0001 for three, 0.00005 for four, then 0.00001."""
+    shares = Piecewise(at=(2.0, 5.0, 8.0, 12.0), to=(0.4, 0.2, 0.1, 0.02))
+    r = rates(Recipe(optimizer=sgd(0.0005), schedule=shares, epochs=20))
+    assert [round(r[10 * epoch], 7) for epoch in range(20)] == [5e-4] * 2 + [2e-4] * 3 + [1e-4] * 3 + [5e-5] * 4 + [
+        1e-5
+    ] * 8
+
+
+@pytest.mark.parametrize("patience", [1, 2, 5])
+def test_a_plateau_is_torchs(patience: int):
+    """torch counts the epochs that are allowed, we those that are enough."""
+    chance = random.Random(patience)
+    errors = [0.9 * 0.97**epoch + 0.05 * chance.random() for epoch in range(90)]
+    recipe = Recipe(optimizer=sgd(0.01), schedule=Plateau(patience=patience, times=3, of="test"), epochs=90)
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    oracle = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        torch.optim.SGD([parameter], 0.01), patience=patience - 1, threshold=0.0, min_lr=1.01e-5, eps=0.0
+    )
+    time = clock(recipe, 10)
+    fell = 0
+    for epoch in range(1, 91):
+        oracle.step(errors[epoch - 1])
+        rate = learning_rate(recipe, time, 0, None, plateau_drops(recipe, time, errors[:epoch]))
+        assert rate == pytest.approx(max(oracle.optimizer.param_groups[0]["lr"], 1e-5), rel=0.02)
+        fell += rate < 0.009
+    assert fell
+
+
+def test_a_plateau_is_as_short_as_its_run():
+    recipe = Recipe(schedule=Plateau(patience=20, of="test"), epochs=100)
+    assert plateau_drops(recipe, clock(recipe, 10), [0.5] * 15) == 0
+    assert plateau_drops(recipe, clock(recipe, 10, epochs=10), [0.5] * 15) == 7
+    assert plateau_drops(Recipe(), clock(recipe, 10), [0.5] * 15) == 0
+
+
+def test_phases_of_dropout_are_elus():
+    """For 75,000 iterations dropout in the last layers alone, then in all, in the end one and a half times as much."""
+    model = nn.Sequential(
+        OrderedDict(inner=nn.Dropout(0.2), last=nn.Dropout(0.2), linear=nn.Linear(2, 2), map=nn.Dropout2d(0.1))
+    )
+    phases = (
+        Phase(name="inner", times=0.0, end=75_000.0, by="iteration"),
+        Phase(times=1.5, start=125_000.0, by="iteration"),
+    )
+    recipe = Recipe(dropout=phases, iterations=165_000)
+    at = Phases(model, phases, clock(recipe, 500))
+    found = {}
+    for step in (0, 74_999, 75_000, 124_999, 125_000, 164_999):
+        at.set(step)
+        found[step] = [round(model.inner.p, 9), round(model.last.p, 9), round(model.map.p, 9)]  # type: ignore[union-attr]
+    assert found[0] == found[74_999] == [0, 0.2, 0.1]
+    assert found[75_000] == found[124_999] == [0.2, 0.2, 0.1]
+    assert found[125_000] == found[164_999] == [0.3, 0.3, 0.15]
+
+
+def test_a_phase_may_move():
+    recipe = Recipe(dropout=(Phase(times=0.0, to=1.0, end=1.0, by="fraction"),), epochs=10)
+    model = nn.Dropout(0.5)
+    at = Phases(nn.Sequential(model), recipe.dropout, clock(recipe, 10))
+    at.set(50)
+    assert model.p == pytest.approx(0.25)
+
+
+def test_a_phase_that_cannot_be_is_refused():
+    model = nn.Sequential(nn.Dropout(0.5))
+    with pytest.raises(Misfit, match=r"no dropout layer of the network is called x\*"):
+        Phases(model, (Phase(name="x*", times=0.0),), clock(Recipe(), 10))
+    with pytest.raises(Misfit, match=r"a phase raises a dropout rate of 0.5 to 1.25 in step 1001"):
+        Phases(model, (Phase(times=2.5, start=100.0),), clock(Recipe(), 10))

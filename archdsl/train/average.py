@@ -17,19 +17,24 @@ class Average:
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
         self.updates = 0
+        self.share: float | Tensor = 0.0
+        """How far the next update moves towards the network's weights."""
         self.model = copy.deepcopy(model).requires_grad_(False)
+
+    def prepare(self) -> None:
+        """Set the share of the next update. The first ones follow faster, or the random start would linger."""
+        self.updates += 1
+        self.share = 1 - min(self.decay, (1 + self.updates) / (10 + self.updates))
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
-        """Follow by one step. The first steps follow faster, or the random start would linger."""
-        self.updates += 1
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        """Follow by one step."""
         for mine, theirs in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
-            _follow(mine, theirs, decay)
+            _follow(mine, theirs, self.share)
 
 
-def _follow(mine: Tensor, theirs: Tensor, decay: float) -> None:
+def _follow(mine: Tensor, theirs: Tensor, share: float | Tensor) -> None:
     if mine.is_floating_point():
-        mine.lerp_(theirs, 1 - decay)
+        mine.lerp_(theirs, share)
     else:
         mine.copy_(theirs)

@@ -15,6 +15,7 @@ from archdsl.recipe import Recipe
 from archdsl.recipe.records import MeanOf
 from archdsl.train.data.images import Split
 from archdsl.train.device import Device
+from archdsl.train.distributed import ALONE, Team
 from archdsl.train.loss import Measure
 from archdsl.train.network import outputs, prepare_evaluation
 from archdsl.train.normalize import Step, through, to_float
@@ -38,23 +39,27 @@ def judge(
     normalize: Sequence[Step],
     measure: Measure,
     flag: Flag,
+    team: Team = ALONE,
 ) -> Verdict | None:
-    """The verdict, or None where a signal came in between."""
+    """The verdict, or None where a signal came in between. Each rank of a team judges its part of the split."""
     sums = torch.zeros(2, dtype=torch.float64, device=device.device)
     size = 2 * recipe.batch
     was_training = model.training
     with torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(recipe.seed)
         prepare_evaluation(model, recipe)
-        for pixels, labels in split.in_order(size):
+        for pixels, labels in team.shard(split).in_order(size):
             if flag:
                 break
             logits = scores(model, through(normalize, to_float(pixels)), recipe, device)
             sums[0] += measure(logits, labels).double() * len(labels)
             sums[1] += (logits.argmax(1) != labels).sum()
     model.train(was_training)
-    loss, wrong = (sums / max(len(split), 1)).tolist()
-    return None if flag else Verdict(loss, wrong)
+    flag.number = team.largest(flag.number)
+    if flag:
+        return None
+    loss, wrong = (team.total(sums) / max(len(split), 1)).tolist()
+    return Verdict(loss, wrong)
 
 
 def scores(model: nn.Module, images: Tensor, recipe: Recipe, device: Device) -> Tensor:

@@ -11,11 +11,12 @@ from time import monotonic
 from torch import Tensor, nn
 
 from archdsl.fsio import FileTrouble
-from archdsl.train import checkpoint, folder, saving
+from archdsl.train import checkpoint, engine, folder, saving
 from archdsl.train.augment import Batch, Chance, augment
 from archdsl.train.checkpoint import Checkpoint
 from archdsl.train.data.images import Split, Taken
 from archdsl.train.diagnose import first_not_finite
+from archdsl.train.distributed import ALONE, Portion, Team
 from archdsl.train.evaluate import Verdict, judge
 from archdsl.train.normalize import fit, through, to_float
 from archdsl.train.progress import Reporter, Row
@@ -31,12 +32,18 @@ _SAVES_MAY_FAIL = 2  # in a row; the next one ends the run
 
 
 class Trainer:
-    """One run. `train` goes on until the end, or until a signal or trouble ends it with an exception."""
+    """One run. `train` goes on until the end, or until a signal or trouble ends it with an exception.
 
-    def __init__(self, plan: Plan, model: nn.Module, reporter: Reporter, flag: Flag) -> None:
+    Of a team, all ranks are at the same step and do the same between steps; only the leader writes.
+    """
+
+    def __init__(self, plan: Plan, model: nn.Module, reporter: Reporter, flag: Flag, team: Team = ALONE) -> None:
+        self.team = team
         self.plan, self.reporter, self.flag = plan, reporter, flag
         self.recipe, self.device, self.clock = plan.recipe, plan.device, plan.clock
-        self.stepper = Stepper(plan, model)
+        self.stepper = Stepper(plan, model, team)
+        self.stepper.forward = engine.forward(self.stepper.shared, self.device, reporter.note)
+        self.run_step = engine.engine(self.stepper, team, reporter.note)
         self.model = self.stepper.model
         self.train_split, self.validation, self.test = self._splits()
         self.normalize = fit(self.recipe.normalize, self.train_split)
@@ -63,9 +70,9 @@ class Trainer:
     def restore(self, saved: Checkpoint) -> None:
         """Stand where `saved` was taken. What differs from then and may show in the last bits is said."""
         self.progress = saving.restore(self.plan, self.stepper, saved)
-        for difference in saving.differences(self.plan, saved):
+        for difference in saving.differences(self.plan, self.team, saved):
             self.reporter.note(difference)
-        folder.write_metrics(self.plan.out, self.progress.rows)
+        self._write_metrics()
 
     def _over(self) -> bool:
         patience = self.recipe.early_stop
@@ -80,10 +87,10 @@ class Trainer:
         began, before = monotonic(), p.seconds
         order = permutation(key(self.recipe.seed, p.epoch), len(self.train_split)).to(self.device.device)
         self.model.train()
-        rest = order.split(self.recipe.batch)[p.seen : steps]
-        with closing(self.train_split.stream(rest, p.epoch)) as stream:
-            for index, taken in zip(rest, stream, strict=True):
-                batch = self._step(index, taken)
+        rest = [self.team.portion(index) for index in order.split(self.recipe.batch)[p.seen : steps]]
+        with closing(self.train_split.stream([portion.index for portion in rest], p.epoch)) as stream:
+            for portion, taken in zip(rest, stream, strict=True):
+                batch = self._step(portion, taken)
                 p.seconds = before + monotonic() - began
                 self._between_steps(steps, batch)
         self._close_epoch()
@@ -93,11 +100,11 @@ class Trainer:
         begun = self.progress.step - self.progress.seen
         return min(self.clock.steps_per_epoch, self.clock.total - begun)
 
-    def _step(self, index: Tensor, taken: Taken) -> Batch:
+    def _step(self, portion: Portion, taken: Taken) -> Batch:
         p = self.progress
-        batch = self._batch(index, taken)
+        batch = self._batch(portion.index, taken)
         self.stepper.prepare(p)
-        self.stepper.run(batch)
+        self.run_step(batch, portion.weight, portion.counts)
         p.step += 1
         p.seen += 1
         return batch
@@ -113,7 +120,7 @@ class Trainer:
     def _close_epoch(self) -> None:
         """Judge, write down, save. A signal while judging saves the state before it, and judging starts over later."""
         p = self.progress
-        loss, error = self._so_far()
+        loss, error = _means(self.team.total(self.stepper.sums))
         lr = float(self.stepper.optimizer.prepare(p.step - 1, p.warm_end))
         validation = self._judge(self.validation) if self.validation else None
         test = self._judge(self.test)
@@ -132,25 +139,30 @@ class Trainer:
         p.epoch, p.seen, p.seconds = p.epoch + 1, 0, 0.0
         self.stepper.sums.zero_()
         self.reporter.row(row)
-        folder.write_metrics(self.plan.out, p.rows)
+        self._write_metrics()
         self._save()
 
     # --- between steps
 
     def _between_steps(self, steps: int, batch: Batch) -> None:
         p = self.progress
+        stops = self._asked_to_stop()
         saves = self.plan.save_steps is not None and p.step % self.plan.save_steps == 0
         last = p.seen == steps
-        if self.device.reads_are_free or last or saves or self.flag or p.step % _READ_EVERY == 0:
+        if self.device.reads_are_free or last or saves or stops or p.step % _READ_EVERY == 0:
             self._refuse_not_finite(batch)
         self._watch_warmup()
         if self.reporter.wants(p.seen):
-            loss, error = self._so_far()
-            self.reporter.step(p.seen, p.step, loss, error)
-        if self.flag:
+            self.reporter.step(p.seen, p.step, *_means(self.stepper.sums))
+        if stops:
             self._stop()
         if saves:
             self._save()
+
+    def _asked_to_stop(self) -> bool:
+        """Whether a signal has come, here or to another rank: all stop at the same step."""
+        self.flag.number = self.team.largest(self.flag.number)
+        return bool(self.flag)
 
     def _watch_warmup(self) -> None:
         """End a warm-up that waits for a training error, measured over the last steps."""
@@ -158,7 +170,7 @@ class Trainer:
         p = self.progress
         if until is None or p.warm_end is not None or p.step % _WARM_WINDOW:
             return
-        wrong, count = self.stepper.window.tolist()
+        wrong, count = self.team.total(self.stepper.window).tolist()
         self.stepper.window.zero_()
         if wrong / max(count, 1) < until:
             p.warm_end = p.step
@@ -174,13 +186,10 @@ class Trainer:
         rest = f"the last checkpoint is that of step {saved}" if saved is not None else "no checkpoint was made yet"
         raise NotFinite(f"{'' if at_once else 'at or before '}step {self.progress.step}: {place}; {rest}")
 
-    def _so_far(self) -> tuple[float, float]:
-        loss, wrong, count = self.stepper.sums.tolist()
-        return loss / max(count, 1), wrong / max(count, 1)
-
     def _judge(self, split: Split) -> Verdict:
         model = self.stepper.average.model if self.stepper.average else self.model
-        verdict = judge(model, split, self.recipe, self.device, self.normalize, self.stepper.measure, self.flag)
+        recipe, measure = self.recipe, self.stepper.measure
+        verdict = judge(model, split, recipe, self.device, self.normalize, measure, self.flag, self.team)
         if verdict is None:
             self._stop()
         assert verdict is not None
@@ -199,13 +208,30 @@ class Trainer:
 
     def _save(self, must: bool = False) -> None:
         """A full disk costs this save only, until it has happened three times in a row or the save is the last."""
-        try:
-            checkpoint.save(self.plan.out, saving.snapshot(self.plan, self.stepper, self.progress))
-            best = self.progress.best
-            checkpoint.prune(self.plan.out, self.plan.keep, best.step if best else None)
-            self.failed_saves = 0
-        except (FileTrouble, checkpoint.Damaged) as trouble:
-            self.failed_saves += 1
-            if must or self.failed_saves > _SAVES_MAY_FAIL:
-                raise TrainTrouble(f"{trouble}; the newest checkpoint is that of step {self._newest_step()}") from None
+        taken = saving.snapshot(self.plan, self.stepper, self.progress)
+        trouble = self.team.from_leader(lambda: self._written(taken))
+        self.failed_saves = self.failed_saves + 1 if trouble else 0
+        if trouble and (must or self.failed_saves > _SAVES_MAY_FAIL):
+            raise TrainTrouble(f"{trouble}; the newest checkpoint is that of step {self._newest_step()}")
+        if trouble:
             self.reporter.note(f"not saved: {trouble}")
+
+    def _written(self, taken: Checkpoint) -> str:
+        """Write a checkpoint and remove what is too old; what went wrong."""
+        try:
+            checkpoint.save(self.plan.out, taken)
+        except (FileTrouble, checkpoint.Damaged) as trouble:
+            return str(trouble)
+        best = self.progress.best
+        checkpoint.prune(self.plan.out, self.plan.keep, best.step if best else None)
+        return ""
+
+    def _write_metrics(self) -> None:
+        if self.team.leads:
+            folder.write_metrics(self.plan.out, self.progress.rows)
+
+
+def _means(sums: Tensor) -> tuple[float, float]:
+    """Loss and error of the images that `sums` holds."""
+    loss, wrong, count = sums.tolist()
+    return loss / max(count, 1), wrong / max(count, 1)

@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
+import safetensors.torch
 import torch
 from torch import Tensor
 
 from archdsl.train import chance
 from archdsl.train.checkpoint import Checkpoint
+from archdsl.train.distributed import Team
 from archdsl.train.progress import Row
 from archdsl.train.state import Plan, Progress
 from archdsl.train.step import Stepper
@@ -21,16 +24,18 @@ from archdsl.train.trouble import TrainTrouble
 
 
 def snapshot(plan: Plan, stepper: Stepper, progress: Progress) -> Checkpoint:
-    """Everything that the rest of the run depends on."""
+    """Everything that the rest of the run depends on. All ranks of a team come here together."""
+    team = stepper.team
     average = stepper.average
     progress.average_updates = average.updates if average else 0
     training = {f"optimizer/{name}": tensor for name, tensor in stepper.optimizer.tensors().items()}
     if average:
         training |= {f"average/{name}": tensor for name, tensor in average.model.state_dict().items()}
-    training |= {"sums": stepper.sums, "window": stepper.window, **chance.tensors()}
+    training |= {"sums": team.total(stepper.sums), "window": team.total(stepper.window), **chance.tensors()}
+    training |= {f"rank{rank}": others for rank, others in enumerate(map(_bytes, team.gathered(_chance()))) if rank}
     state = {
         "identity": plan.identity,
-        "fingerprint": fingerprint(plan),
+        "fingerprint": fingerprint(plan, team),
         "progress": asdict(progress),
         "scaler": stepper.scaler.state_dict(),
         "chance": chance.numbers(),
@@ -38,19 +43,29 @@ def snapshot(plan: Plan, stepper: Stepper, progress: Progress) -> Checkpoint:
     return Checkpoint(progress.step, stepper.model.state_dict(), training, state)
 
 
-def fingerprint(plan: Plan) -> dict[str, object]:
+def fingerprint(plan: Plan, team: Team) -> dict[str, object]:
     """What may change the last bits of the numbers."""
+    device = plan.device
     return {
         "torch": torch.__version__,
-        "threads": plan.device.threads,
-        "device": str(plan.device),
+        "processor": device.name,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "device": device.device.type,
+        "precision": str(device.precision),
+        "engine": device.engine,
+        "threads": device.threads,
         "micro_batch": plan.micro_batch,
+        "ranks": team.size,
+        "sync_batch_norm": plan.sync_batch_norm,
+        "mkldnn": torch.backends.mkldnn.enabled,
+        "float32_matmul": torch.get_float32_matmul_precision(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
     }
 
 
-def differences(plan: Plan, saved: Checkpoint) -> Iterator[str]:
+def differences(plan: Plan, team: Team, saved: Checkpoint) -> Iterator[str]:
     """What is not as it was when `saved` was made and may show in the last bits, a line for each."""
-    for name, value in fingerprint(plan).items():
+    for name, value in fingerprint(plan, team).items():
         then = saved.state["fingerprint"].get(name)
         if then != value:
             yield f"not bit for bit: {name} was {then}, is {value}"
@@ -62,15 +77,35 @@ def restore(plan: Plan, stepper: Stepper, saved: Checkpoint) -> Progress:
         raise TrainTrouble(f"{plan.out} holds a run of another network, recipe or data set: nothing was done")
     stepper.model.load_state_dict(saved.weights)
     stepper.optimizer.load(_below("optimizer/", saved.training))
-    stepper.sums.copy_(saved.training["sums"])
-    stepper.window.copy_(saved.training["window"])
+    leads = float(stepper.team.leads)  # the sums of all ranks go on in the leader's
+    stepper.sums.copy_(saved.training["sums"] * leads)
+    stepper.window.copy_(saved.training["window"] * leads)
     stepper.scaler.load_state_dict(saved.state["scaler"])
     progress = _progress(saved.state["progress"])
     if stepper.average:
         stepper.average.model.load_state_dict(_below("average/", saved.training))
         stepper.average.updates = progress.average_updates
-    chance.restore(dict(saved.training), saved.state["chance"])
+    _restore_chance(stepper.team.rank, saved)
     return progress
+
+
+def _chance() -> bytes:
+    """This rank's random states: each rank drops out other neurons."""
+    numbers = _bytes(json.dumps(chance.numbers()).encode())
+    return safetensors.torch.save({**chance.tensors(), "numbers": numbers})
+
+
+def _restore_chance(rank: int, saved: Checkpoint) -> None:
+    """Where the checkpoint has nothing for this rank, its generators go on as they are."""
+    if rank == 0:
+        chance.restore(dict(saved.training), saved.state["chance"])
+    elif (mine := saved.training.get(f"rank{rank}")) is not None:
+        tensors = safetensors.torch.load(bytes(mine.tolist()))
+        chance.restore(tensors, json.loads(bytes(tensors["numbers"].tolist())))
+
+
+def _bytes(data: bytes) -> Tensor:
+    return torch.tensor(list(data), dtype=torch.uint8)
 
 
 def _progress(state: Mapping[str, Any]) -> Progress:

@@ -15,14 +15,19 @@ class Flag:
     """The signal that asked for the end, once one has."""
 
     def __init__(self) -> None:
-        self.name: str | None = None
+        self.number = 0
 
     def __bool__(self) -> bool:
-        return self.name is not None
+        return self.number != 0
 
-    def raise_(self, number: int, _frame: FrameType | None) -> None:
+    @property
+    def name(self) -> str:
+        """As in `SIGTERM`; only where there was one."""
+        return signal.Signals(self.number).name
+
+    def raise_(self, number: int, _frame: FrameType | None = None) -> None:
         """The handler. A second signal changes nothing: the save under way is what was asked for."""
-        self.name = signal.Signals(number).name
+        self.number = number
 
 
 @contextmanager

@@ -46,3 +46,4 @@ class Plan:
     keep: int = 2
     save_steps: int | None = None
     micro_batch: int | None = None
+    sync_batch_norm: bool = False

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,28 +15,33 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from archdsl.train import network
 from archdsl.train.augment import Batch
 from archdsl.train.average import Average
+from archdsl.train.distributed import ALONE, Team, unshared
 from archdsl.train.loss import faded, measure, total
 from archdsl.train.optimizer import Optimizer
 from archdsl.train.state import Plan, Progress
 
 
 class Stepper:
-    """The network with all that moves its weights. `prepare` sets a step's numbers, `run` does it.
+    """The network with all that moves its weights. `prepare` sets a step's numbers on the host, `run` does it.
+
+    forward: how the network is called in training, set anew by what speeds it up.
 
     sums: loss, errors, images of the epoch, [3] float64. window: errors, images since the warm-up last looked, [2].
     bad: above 0 once a loss or gradient was not finite; no update is made from it, nor after it.
     """
 
-    def __init__(self, plan: Plan, model: nn.Module) -> None:
+    def __init__(self, plan: Plan, model: nn.Module, team: Team = ALONE) -> None:
         where = plan.device.device
+        self.team = team
         self.plan, self.recipe, self.device = plan, plan.recipe, plan.device
         self.model = network.moved(model, self.device)
         self.optimizer = Optimizer(self.model, self.recipe, plan.clock)
         self.average = Average(self.model, self.recipe.ema) if self.recipe.ema else None
         self.scaler = torch.amp.GradScaler(where.type, enabled=self.device.scales_loss)
-        self.forward = torch.compile(self.model) if self.device.engine == "compile" else self.model
+        self.shared = team.averaged(self.model)
+        self.forward: Callable[[Tensor], Any] = self.shared
         self.measure = measure(self.recipe.loss)
-        self.auxiliary: list[float] = []
+        self.auxiliary: Sequence[float] = ()
         self.sums = torch.zeros(3, dtype=torch.float64, device=where)
         self.window = torch.zeros(2, dtype=torch.float64, device=where)
         self.bad = torch.zeros((), device=where)
@@ -44,11 +50,16 @@ class Stepper:
         """Set what changes from step to step: rates, and the weights of auxiliary losses."""
         self.optimizer.prepare(progress.step, progress.warm_end)
         self.auxiliary = faded(self.recipe, self.plan.auxiliary_weights, self.plan.clock.done(progress.step))
+        if self.average:
+            self.average.prepare()
 
-    def run(self, batch: Batch) -> None:
-        """Move the weights by one batch, unless a number is not finite: then nothing moves, now or later."""
+    def run(self, batch: Batch, weight: float = 1.0, counts: bool = True) -> None:
+        """Move the weights by one batch, unless a number is not finite: then nothing moves, now or later.
+
+        `weight` and `counts` are those of the `Portion` that the batch is.
+        """
         self.optimizer.clear()
-        loss = self._gradients(batch)
+        loss = self._gradients(batch, weight, counts)
         self.scaler.unscale_(self.optimizer.inner)
         norm = get_total_norm(self.optimizer.gradients())
         if not self._may_update(loss, norm):
@@ -61,18 +72,22 @@ class Stepper:
         if self.average:
             self.average.update(self.model)
 
-    def _gradients(self, batch: Batch) -> Tensor:
-        """The mean loss of the batch, its gradients added up over micro-batches."""
+    def _gradients(self, batch: Batch, weight: float, counts: bool) -> Tensor:
+        """The mean loss of the batch; its gradients, `weight` times, are added up over micro-batches."""
         whole = torch.zeros((), device=self.device.device)
-        count = len(batch.labels)
+        count, done = len(batch.labels), 0
         for part in self._parts(batch):
-            with self.device.autocast():
-                results = network.outputs(self.forward, part.images)
-            loss = total(self.measure, results, part, self.auxiliary) * (len(part.labels) / count)
-            self.scaler.scale(loss).backward()
-            whole += loss.detach()
-            self._count(results[0].detach(), part.labels)
-        self.sums[0] += whole * count
+            share, done = len(part.labels) / count, done + len(part.labels)
+            with unshared(self.shared, last=done == count):
+                with self.device.autocast():
+                    results = network.outputs(self.forward, part.images)
+                loss = total(self.measure, results, part, self.auxiliary)
+                self.scaler.scale(loss * (share * weight)).backward()
+            whole += loss.detach() * share
+            if counts:
+                self._count(results[0].detach(), part.labels)
+        if counts:
+            self.sums[0] += whole * count
         return whole
 
     def _parts(self, batch: Batch) -> Iterator[Batch]:
@@ -95,8 +110,8 @@ class Stepper:
 
     def _may_update(self, loss: Tensor, norm: Tensor) -> bool:
         """On the CPU look at once. On a GPU tell the fused optimiser to skip, and let the loop look now and then."""
-        wrong = ~(loss.isfinite() & (norm.isfinite() | self.device.scales_loss))
-        self.bad = torch.maximum(self.bad, wrong.float())
+        wrong = self.team.worst(~(loss.isfinite() & (norm.isfinite() | self.device.scales_loss)))
+        torch.maximum(self.bad, wrong.float(), out=self.bad)
         if self.device.reads_are_free or not self.optimizer.skips:
             return not bool(wrong)
         self.optimizer.inner.found_inf = self.bad  # pyright: ignore[reportAttributeAccessIssue]

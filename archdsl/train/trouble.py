@@ -25,6 +25,18 @@ class Stopped(TrainTrouble):
     exit_code = 75
 
 
+class Lost(TrainTrouble):
+    """Another process of the run, a rank or a worker, is gone or does not answer."""
+
+    exit_code = 77
+
+
+class OutOfMemory(TrainTrouble):
+    """A step needs more memory than there is."""
+
+    exit_code = 4
+
+
 class NotFinite(TrainTrouble):
     """The loss or a gradient is no longer a finite number; no update was made from it."""
 

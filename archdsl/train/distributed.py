@@ -1,0 +1,226 @@
+"""Several processes that train one network: who does which part, how they agree, and what if one is lost.
+
+`torchrun` starts the processes (ranks) and tells each through the environment who it is. A batch of the recipe is the
+batch of all ranks together, so a run means the same on any number of them. What all ranks must know is agreed on the
+CPU, over gloo, so that no GPU is waited for.
+"""
+
+# torch annotates only half of itself
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportPrivateImportUsage=false
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.rendezvous import rendezvous
+from torch.nn.parallel import DistributedDataParallel
+
+from archdsl.train.data.images import Split
+from archdsl.train.trouble import Lost, TrainTrouble
+
+_GRACE = 5.0  # seconds that ranks have to say that they are there, once one has found that another is not
+_TOLD = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+@dataclass(frozen=True, eq=False)
+class Portion:
+    """What one rank does of a batch."""
+
+    index: Tensor
+    weight: float = 1.0
+    """Of its mean loss, so that the mean over ranks is the mean over the batch."""
+    counts: bool = True
+    """Whether its images count in the metrics: not where another rank trains on the same ones."""
+
+
+class Team:
+    """One process alone; all that ranks do together costs it nothing."""
+
+    rank, size = 0, 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the rank that writes files and speaks."""
+        return self.rank == 0
+
+    def portion(self, index: Tensor) -> Portion:
+        """This rank's images of a batch. One too small to give each rank two is done by every rank, as a whole."""
+        if self.size == 1 or len(index) < 2 * self.size:
+            return Portion(index, counts=self.leads)
+        mine = index.tensor_split(self.size)[self.rank]
+        return Portion(mine, len(mine) * self.size / len(index))
+
+    def shard(self, split: Split) -> Split:
+        """This rank's part of a split that is judged; shards differ by at most one image."""
+        count = len(split)
+        return split if self.size == 1 else split.part(*(count * k // self.size for k in (self.rank, self.rank + 1)))
+
+    def averaged(self, model: nn.Module) -> nn.Module:
+        """`model`, its gradients averaged over the ranks during the backward pass."""
+        return model
+
+    def total(self, tensor: Tensor) -> Tensor:
+        """The sum over all ranks, the same bits on each."""
+        return tensor.clone()
+
+    def largest(self, number: int) -> int:
+        """The largest of all ranks' numbers."""
+        return number
+
+    def worst(self, flag: Tensor) -> Tensor:
+        """The largest of all ranks' flags, a scalar, without waiting for the device."""
+        return flag
+
+    def gathered(self, data: bytes) -> list[bytes]:
+        """What each rank gives, by rank."""
+        return [data]
+
+    def from_leader(self, work: Callable[[], str]) -> str:
+        """Do `work` on the leader alone; all get its result, or raise what went wrong there as `TrainTrouble`."""
+        return work()
+
+    @contextmanager
+    def watched(self) -> Generator[None]:
+        """Raise `Lost` where a rank is missing."""
+        yield
+
+
+ALONE = Team()
+
+
+class Ranks(Team):
+    """One of several processes."""
+
+    def __init__(self, store: dist.Store, rank: int, size: int, timeout: float) -> None:
+        self.store, self.rank, self.size, self.timeout = store, rank, size, timeout
+
+    def averaged(self, model: nn.Module) -> nn.Module:
+        """torch's own. Networks may leave out layers by chance, so it must look for gradients that are missing."""
+        warnings.filterwarnings("ignore", "find_unused_parameters=True was specified")
+        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
+        return DistributedDataParallel(model, find_unused_parameters=True)
+
+    def total(self, tensor: Tensor) -> Tensor:
+        whole = tensor.clone()
+        dist.all_reduce(whole)
+        return whole
+
+    def largest(self, number: int) -> int:
+        agreed = torch.tensor(number)
+        dist.all_reduce(agreed, dist.ReduceOp.MAX)
+        return int(agreed)
+
+    def worst(self, flag: Tensor) -> Tensor:
+        agreed = flag.float()
+        dist.all_reduce(agreed, dist.ReduceOp.MAX)
+        return agreed
+
+    def gathered(self, data: bytes) -> list[bytes]:
+        mine = torch.frombuffer(bytearray(data or b"\0"), dtype=torch.uint8)
+        lengths = [torch.tensor(0) for _ in range(self.size)]
+        dist.all_gather(lengths, torch.tensor(len(data)))
+        room = max(1, *(int(length) for length in lengths))
+        parts = [torch.empty(room, dtype=torch.uint8) for _ in lengths]
+        dist.all_gather(parts, torch.cat([mine, mine.new_zeros(room - len(mine))]))
+        return [bytes(part[:length].tolist()) for part, length in zip(parts, lengths, strict=True)]
+
+    def from_leader(self, work: Callable[[], str]) -> str:
+        trouble: TrainTrouble | None = None
+        said = ""
+        if self.leads:
+            try:
+                said = "+" + work()
+            except TrainTrouble as error:
+                trouble, said = error, f"-{error}"
+        said = self.gathered(said.encode())[0].decode()
+        if trouble or said[:1] == "-":
+            raise trouble or TrainTrouble(said[1:])
+        return said[1:]
+
+    @contextmanager
+    def watched(self) -> Generator[None]:
+        try:
+            yield
+        except RuntimeError as error:
+            if not _is_of_a_collective(error):
+                raise
+            missing = self._missing()
+            who = f"rank{'s' * (len(missing) > 1)} {', '.join(map(str, missing)) or 'unknown'}"
+            how = f"dead, or silent for {self.timeout:g} s"
+            raise Lost(f"{who} of {self.size} lost: {how}; --resume goes on from the newest checkpoint") from None
+
+    def _missing(self) -> list[int]:
+        """The ranks that do not say that they are there: all others come here, too, when their own step fails."""
+        others = [rank for rank in range(self.size) if rank != self.rank]
+        missing = others
+        until = time.monotonic() + _GRACE
+        try:
+            self.store.set(f"archdsl/here/{self.rank}", "1")
+            while missing and time.monotonic() < until:
+                time.sleep(0.2)
+                missing = self._unheard(missing)
+            return missing
+        except RuntimeError:  # the store lived in rank 0's process
+            return [0]
+
+    def _unheard(self, ranks: Sequence[int]) -> list[int]:
+        return [rank for rank in ranks if not self.store.check([f"archdsl/here/{rank}"])]
+
+
+def _is_of_a_collective(error: RuntimeError) -> bool:
+    return isinstance(error, dist.DistError) or "gloo" in str(error) or "ProcessGroup" in str(error)
+
+
+def expected() -> bool:
+    """Whether a launcher has told this process that it is one of several."""
+    return all(name in os.environ for name in _TOLD) and os.environ["WORLD_SIZE"] != "1"
+
+
+def restarted() -> bool:
+    """Whether `torchrun` has started the ranks again, because one was lost."""
+    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
+
+
+def neighbours() -> int:
+    """How many ranks share this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if expected() else 1
+
+
+@contextmanager
+def assembled(timeout: float, cuda: bool) -> Generator[Team]:
+    """The team that this process belongs to, for as long as the context lasts. A rank takes the GPU of its number."""
+    if not expected():
+        yield ALONE
+        return
+    if cuda:
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    wait = timedelta(seconds=timeout)
+    try:
+        store, rank, size = next(rendezvous("env://", timeout=wait))
+        backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=wait)
+    except (RuntimeError, ValueError) as error:
+        raise Lost(f"the ranks did not find each other within {timeout:g} s: {str(error).splitlines()[0]}") from None
+    team = Ranks(store, rank, size, timeout)
+    try:
+        with team.watched():
+            yield team
+    finally:
+        dist.destroy_process_group()
+
+
+def unshared(forward: nn.Module, last: bool):
+    """The context of a forward and backward pass whose gradients stay on this rank: all but a batch's last part."""
+    if last or not isinstance(forward, DistributedDataParallel):
+        return nullcontext()
+    return forward.no_sync()

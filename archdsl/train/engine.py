@@ -1,0 +1,208 @@
+"""How a step is run: operation by operation, with a compiled network, or recorded once as a CUDA graph and replayed.
+
+A small network keeps a GPU waiting for Python. A graph does not: all kernels of a step start at once, from the copying
+of gradients to the moving average. See https://pytorch.org/docs/stable/notes/cuda.html#cuda-graphs.
+"""
+
+# torch annotates only half of itself
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from archdsl.recipe.records import Sgd
+from archdsl.train.augment import Batch
+from archdsl.train.device import Device
+from archdsl.train.distributed import Team
+from archdsl.train.step import Stepper
+
+Note = Callable[[str], None]
+Recorder = Callable[[Callable[[], None]], Callable[[], None]]
+"""Takes work down without doing it; what comes back does it, again and again."""
+
+WARM_UP = 3  # steps before the recording: libraries set themselves up in them
+
+
+class Run(Protocol):
+    """Does one step; `weight` and `counts` are those of a `Portion`."""
+
+    def __call__(self, batch: Batch, weight: float = 1.0, counts: bool = True) -> None: ...
+
+
+def engine(stepper: Stepper, team: Team, note: Note) -> Run:
+    """The way that the device asks for, or, with a reason, the plain one."""
+    if stepper.device.engine != "graph":
+        return stepper.run
+    if why := obstacle(stepper, team):
+        note(f"engine graph: {why}; going on eagerly")
+        return stepper.run
+    return Recorded(stepper, record_cuda, note)
+
+
+def obstacle(stepper: Stepper, team: Team) -> str:
+    """Why this run's steps cannot be recorded; empty if they can."""
+    sgd = stepper.recipe.optimizer
+    if stepper.device.device.type != "cuda":
+        return "there is no CUDA device"
+    if team.size > 1:
+        return "ranks wait for each other within a step"
+    if stepper.scaler.is_enabled():
+        return "the loss scale of fp16 is decided on the host"
+    if not stepper.optimizer.skips:
+        return f"{sgd.kind} with these settings cannot leave out a step that is not finite by itself"
+    if isinstance(sgd, Sgd) and sgd.momentum_to is not None:
+        return "the momentum changes from step to step"
+    return ""
+
+
+def record_cuda(work: Callable[[], None]) -> Callable[[], None]:
+    """A CUDA graph of `work`. torch registers the GPU's random generator with it: each replay draws new numbers."""
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        work()
+    return graph.replay
+
+
+def beside(work: Callable[[], None]) -> None:
+    """Do `work` on a stream of its own, as the steps before a recording must be."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        work()
+    torch.cuda.current_stream().wait_stream(stream)
+
+
+class Recorded:
+    """A step that is recorded after a few and replayed from then on, for batches of the shape that was recorded.
+
+    A replay reads its batch, and every number that changes from step to step, from where they lay while recording.
+    Nothing is lost where recording fails: it computes nothing, and the step is done as it is.
+    """
+
+    def __init__(self, stepper: Stepper, record: Recorder, note: Note, warm: Callable[..., None] = beside) -> None:
+        self.stepper, self.record, self.note, self.warm = stepper, record, note, warm
+        self.steps = 0
+        self.slots: Batch | None = None
+        self.dials: list[Tensor] = []
+        self.replay: Callable[[], None] | None = None
+        for group in stepper.optimizer.inner.param_groups:
+            group["capturable"] = True
+
+    def __call__(self, batch: Batch, weight: float = 1.0, counts: bool = True) -> None:
+        """Do one step."""
+        self.steps += 1
+        if self.steps <= WARM_UP:
+            self.warm(lambda: self.stepper.run(batch, weight, counts))
+            return
+        if self.steps == WARM_UP + 1:
+            self.replay = self._recorded(batch)
+        if self.replay is None or self.slots is None or _form(batch) != _form(self.slots):
+            self.stepper.run(batch, weight, counts)
+            return
+        _fill(self.slots, batch)
+        for dial, number in zip(self.dials, self._numbers(), strict=True):
+            dial.fill_(number)
+        self.replay()
+
+    def _recorded(self, batch: Batch) -> Callable[[], None] | None:
+        """The replay of a step like this batch's, or None, with a note, where there can be none."""
+        self.slots = slots = _like(batch)
+        numbers = self._numbers()
+        self.dials = [torch.full((), number, device=batch.images.device) for number in numbers]
+        before = _drawn_on_host()
+        self._turn_to(self.dials)
+        try:
+            replay = self.record(lambda: self.stepper.run(slots))
+        except RuntimeError as error:
+            self.note(f"engine graph: a step cannot be recorded ({_first_line(error)}); going on eagerly")
+            return None
+        finally:
+            self._turn_to(numbers)
+        if before == _drawn_on_host():
+            return replay
+        torch.set_rng_state(torch.tensor(list(before[0]), dtype=torch.uint8))
+        random.setstate(before[1])
+        self.note("engine graph: the network decides by chance on the host, which a recording would freeze; eagerly")
+        return None
+
+    def _numbers(self) -> list[float]:
+        """All that `prepare` sets for a step."""
+        stepper = self.stepper
+        rates = [group["lr"] for group in stepper.optimizer.inner.param_groups]
+        average = [stepper.average.share] if stepper.average else []
+        return [float(number) for number in (*rates, *stepper.auxiliary, *average)]
+
+    def _turn_to(self, numbers: Sequence[Any]) -> None:
+        """Let the step read these; what `_numbers` gave, or tensors in its place."""
+        rest = list(numbers)
+        for group in self.stepper.optimizer.inner.param_groups:
+            group["lr"] = rest.pop(0)
+        if self.stepper.average:
+            self.stepper.average.share = rest.pop()
+        self.stepper.auxiliary = rest
+
+
+def _like(batch: Batch) -> Batch:
+    """Memory for batches of this form; `share` becomes a number on the device."""
+    partner = None if batch.partner is None else batch.partner.clone()
+    share = torch.full((), float(batch.share), device=batch.images.device)
+    return replace(batch, images=batch.images.clone(), labels=batch.labels.clone(), partner=partner, share=share)
+
+
+def _fill(slots: Batch, batch: Batch) -> None:
+    slots.images.copy_(batch.images)
+    slots.labels.copy_(batch.labels)
+    if slots.partner is not None and batch.partner is not None:
+        slots.partner.copy_(batch.partner)
+    torch.as_tensor(slots.share).fill_(float(batch.share))
+
+
+def _form(batch: Batch) -> tuple[object, ...]:
+    images = batch.images
+    return images.shape, images.stride(), images.dtype, batch.partner is None
+
+
+def _drawn_on_host() -> tuple[bytes, tuple[Any, ...]]:
+    """The states of the host's generators: a step that moves them makes decisions that a graph cannot repeat."""
+    return bytes(torch.get_rng_state().tolist()), random.getstate()
+
+
+class Compiled:
+    """`torch.compile`d, or, with a note, as it is where that fails."""
+
+    def __init__(self, model: nn.Module, note: Note) -> None:
+        self.model, self.note = model, note
+        self.forward: Callable[[Tensor], Any] = torch.compile(model)
+
+    def __call__(self, images: Tensor) -> Any:
+        """The network's outputs."""
+        try:
+            return self.forward(images)
+        except RuntimeError as error:
+            if not _is_of_the_compiler(error):
+                raise
+            self.note(f"engine compile: it failed ({_first_line(error)}); going on eagerly")
+            self.forward = self.model
+            return self.model(images)
+
+
+def _is_of_the_compiler(error: RuntimeError) -> bool:
+    from torch._dynamo.exc import TorchDynamoException  # a second to load: only where it must be there already
+
+    return isinstance(error, TorchDynamoException)
+
+
+def forward(model: nn.Module, device: Device, note: Note) -> Callable[[Tensor], Any]:
+    """The network as the device's engine calls it in training."""
+    return Compiled(model, note) if device.engine == "compile" else model
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,68 @@
+"""Batch normalisation with the statistics of all ranks' images, as if one process had the whole batch.
+
+On a GPU it is torch's own `SyncBatchNorm`; that one refuses the CPU, for which the same is done here in plain terms.
+"""
+
+# torch annotates only half of itself
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
+from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
+
+
+def synced(model: nn.Module, device: torch.device) -> nn.Module:
+    """`model`, every batch norm in it replaced; names, weights and statistics stay."""
+    if device.type == "cuda":
+        return nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    for parent in list(model.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, _BatchNorm):
+                setattr(parent, name, SyncedNorm(child))
+    return model
+
+
+class SyncedNorm(_BatchNorm):
+    """A batch norm whose mean and variance are those of all ranks (Ioffe & Szegedy 2015, arXiv:1502.03167)."""
+
+    def __init__(self, norm: _BatchNorm) -> None:
+        super().__init__(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
+        for name in (*norm._parameters, *norm._buffers):
+            setattr(self, name, getattr(norm, name))
+        self.train(norm.training)
+
+    def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002  torch's name
+        """Whatever the replaced layer took."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        """[N, C, ...] to the same shape; in evaluation as ever."""
+        if not self.training:
+            return super().forward(input)
+        x = input.float()
+        dims = [d for d in range(x.dim()) if d != 1]
+        count = all_reduce(x.new_tensor(x.numel() / x.shape[1]))
+        mean = all_reduce(x.sum(dims)) / count
+        centred = x - _across(mean, x)
+        variance = all_reduce(centred.square().sum(dims)) / count
+        self._remember(mean.detach(), variance.detach() * count / (count - 1))
+        y = centred * _across((variance + self.eps).rsqrt(), x)
+        if self.affine:
+            y = y * _across(self.weight, x) + _across(self.bias, x)
+        return y.to(input.dtype)
+
+    @torch.no_grad()
+    def _remember(self, mean: Tensor, variance: Tensor) -> None:
+        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+            return
+        self.num_batches_tracked += 1
+        share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean, share)
+        self.running_var.lerp_(variance, share)
+
+
+def _across(channels: Tensor, x: Tensor) -> Tensor:
+    """[C] laid out so that it is added to every place of [N, C, ...]."""
+    return channels.view(1, -1, *[1] * (x.dim() - 2))

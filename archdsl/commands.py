@@ -16,7 +16,7 @@ from archdsl.inputs import Misuse, NotText, found, read
 from archdsl.suggest import nearest
 
 if TYPE_CHECKING:
-    from archdsl.pipeline import Checked, CheckedNetwork, Request
+    from archdsl.pipeline import Checked, CheckedNetwork, Known, Request
     from archdsl.source import Source
     from archdsl.syntax.ast import File
 
@@ -41,9 +41,9 @@ def lint(paths: Sequence[str], request: Request, form: str) -> int:
     from archdsl import pipeline
 
     diagnostics: list[Diagnostic] = []
-    code, count = Exit.CLEAN, 0
+    code, count, known = Exit.CLEAN, 0, pipeline.Known()
     for path in found(paths):
-        checked, more, outcome = _attempt(path, lambda source: pipeline.check(source, request))
+        checked, more, outcome = _attempt(path, lambda source: pipeline.check(source, request, known=known))
         diagnostics += more
         code, count = max(code, outcome), count + (checked is not None)
         if checked:
@@ -56,10 +56,12 @@ def lint(paths: Sequence[str], request: Request, form: str) -> int:
 
 def compile_(paths: Sequence[str], request: Request, output: str, check: bool) -> int:
     """Write, print or compare the module of each file; a file with errors gives none."""
+    from archdsl.pipeline import Known
+
     texts: dict[str, str] = {}
-    code = Exit.CLEAN
+    code, known = Exit.CLEAN, Known()
     for path in found(paths):
-        checked, modules, outcome = _compiled(path, request)
+        checked, modules, outcome = _compiled(path, request, known)
         code = max(code, outcome)
         _no_clash(path, texts, modules)
         texts |= modules
@@ -95,9 +97,9 @@ def report(paths: Sequence[str], form: str) -> int:
     if form not in FORMS:
         raise Misuse(f"--format takes {', '.join(FORMS)}, not {form!r}")
     files: list[Checked] = []
-    code = Exit.CLEAN
+    code, known = Exit.CLEAN, pipeline.Known()
     for path in found(paths):
-        checked, diagnostics, outcome = _attempt(path, lambda source: pipeline.check(source))
+        checked, diagnostics, outcome = _attempt(path, lambda source: pipeline.check(source, known=known))
         diagnostics += checked.diagnostics if checked else ()
         tell(render.text(_errors(diagnostics), in_colour(sys.stderr)))
         code = max(code, outcome, _severity(_errors(diagnostics)))
@@ -171,11 +173,11 @@ def _early(path: str, stage: str) -> int:
     return max(code, _severity(diagnostics))
 
 
-def _compiled(path: str, request: Request) -> tuple[Checked | None, dict[str, str], Exit]:
+def _compiled(path: str, request: Request, known: Known | None = None) -> tuple[Checked | None, dict[str, str], Exit]:
     """One file's modules, or none where it has errors; its findings go to standard error."""
     from archdsl import pipeline
 
-    result, diagnostics, code = _attempt(path, lambda source: pipeline.compile(source, request))
+    result, diagnostics, code = _attempt(path, lambda source: pipeline.compile(source, request, known=known))
     checked, texts = result or (None, {})
     diagnostics += checked.diagnostics if checked else ()
     tell(render.text([d for d in diagnostics if d.severity is not Severity.NOTE], in_colour(sys.stderr)))

@@ -12,6 +12,7 @@ from archdsl.analyses.cost import Cost, cost
 from archdsl.diagnostic import Diagnostics
 from archdsl.elaborate.claims import Quoted, check_claims, quoted
 from archdsl.elaborate.errors import unknown_choice
+from archdsl.elaborate.known import Known
 from archdsl.elaborate.load import Loader, Module, Reader, beside
 from archdsl.elaborate.networks import Built, Networks, given_values, types_of
 from archdsl.elaborate.recipes import CheckedRecipe, check_recipe
@@ -59,12 +60,15 @@ class Checked:
     diagnostics: Diagnostics
 
 
-def check(source: Source, request: Request | None = None, reader: Reader | None = None) -> Checked:
+def check(
+    source: Source, request: Request | None = None, reader: Reader | None = None, known: Known | None = None
+) -> Checked:
     """Read a file, follow its imports, build its networks, hold its claims, apply the lint rules.
 
-    All findings are in the result; nothing is raised for what the text may say.
+    All findings are in the result; nothing is raised for what the text may say. Several files checked with one `known`
+    share the work that they have in common.
     """
-    return deep.run(lambda: _check(source, request or Request(), reader or read_beside))
+    return deep.run(lambda: _check(source, request or Request(), reader or read_beside, known or Known()))
 
 
 def read_beside(source: Source, path: str) -> Source | str:
@@ -81,10 +85,10 @@ def read_beside(source: Source, path: str) -> Source | str:
 
 
 def compile(  # noqa: A001  what everyone calls it
-    source: Source, request: Request | None = None, reader: Reader | None = None
+    source: Source, request: Request | None = None, reader: Reader | None = None, known: Known | None = None
 ) -> tuple[Checked, dict[str, str]]:
     """The checked file, and the text of its module by file name; no text where there are errors."""
-    checked = check(source, replace(request or Request(), imported_recipes=True), reader)
+    checked = check(source, replace(request or Request(), imported_recipes=True), reader, known)
     if checked.diagnostics.has_errors or not checked.networks:
         return checked, {}
     return checked, {module_name(source): emit(checked, checked.networks[0])}
@@ -107,19 +111,21 @@ def module_name(source: Source) -> str:
     return f"{name if name[:1].isalpha() else f'network_{name}'}.py"
 
 
-def _check(source: Source, request: Request, reader: Reader | None) -> Checked:
+def _check(source: Source, request: Request, reader: Reader | None, known: Known) -> Checked:
     bag = Diagnostics()
-    loader = Loader(bag, reader)
+    loader = Loader(bag, reader, known)
     module = loader.load(source)
     if module is None:
         return Checked(source, None, (), (), bag)
     for one in (module, *loader.imported()):
         resolve(one, bag)
-    networks = Networks(module, bag)
+    networks = Networks(module, bag, known)
     built = _requested(networks, request, bag)
     checked = tuple(_with_cost(one, networks) for one in built)
     recipes = tuple(_recipes(module, networks, request, built[0].graph if built else None))
     result = Checked(source, module.file, checked, recipes, bag)
+    if not len(bag):
+        known.keep(networks.session.memo)
     if not bag.has_errors:
         _lint(result, module, bag)
     return result

@@ -341,7 +341,7 @@ def test_a_limit_is_code_four(run: Program) -> None:
 
 
 def test_an_internal_error_is_one_line_and_a_report(run: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise KeyError("\x1b[31m" + "x" * 10_000)
 
     monkeypatch.setattr(pipeline, "check", broken)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from archdsl.diagnostic import Diagnostic, Diagnostics, Label
+from archdsl.elaborate.known import Key, Known
 from archdsl.elaborate.values import Binding, BlockLayer, Value, weight
 from archdsl.ir.graph import Auxiliary, Graph, InitRule, Node, Wire
 from archdsl.limits import CALLS, ITEMS, LEVELS, NODES, ROWS, STEPS, Limit
@@ -28,7 +29,9 @@ class Session:
     """What one run shares: findings, block calls already elaborated, and how much has been done."""
 
     bag: Diagnostics
-    memo: dict[tuple[object, ...], Graph | None] = field(default_factory=dict[tuple[object, ...], "Graph | None"])
+    known: Known = field(default_factory=Known)
+    memo: dict[Key, Graph | None] = field(default_factory=dict[Key, "Graph | None"])
+    constants: dict[ast.Constant, Value] = field(default_factory=dict[ast.Constant, Value])
     running: set[object] = field(default_factory=set[object])  # calls and constants whose value is being found
     steps: int = 0
     nodes: int = 0
@@ -36,6 +39,12 @@ class Session:
     level: int = 0
     spent: bool = False  # a limit on the file as a whole is reached: nothing more is elaborated
     damaged: bool = False  # something of the text could not be read: what is missing may have stood there
+
+    def remembers(self, key: Key) -> bool:
+        """Whether `memo` has the key, or can take it over from what is known."""
+        if key not in self.memo and key in self.known.graphs:
+            self.memo[key] = self.known.graphs[key]
+        return key in self.memo
 
 
 @dataclass(slots=True)

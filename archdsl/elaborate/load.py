@@ -9,10 +9,10 @@ from pathlib import Path, PurePosixPath
 
 from archdsl.diagnostic import Diagnostics
 from archdsl.elaborate import errors
+from archdsl.elaborate.known import Known
 from archdsl.limits import FILES
 from archdsl.source import Source, Span
 from archdsl.syntax import ast
-from archdsl.syntax.parser import parse
 
 Declared = ast.Block | ast.Function | ast.Constant | ast.ExternDecl | ast.Recipe
 STD = Path(__file__).parent.parent / "std"
@@ -28,7 +28,6 @@ class Module:
     source: Source
     file: ast.File
     names: dict[str, tuple[Module, Declared]] = field(default_factory=dict[str, "tuple[Module, Declared]"])
-    values: dict[str, object] = field(default_factory=dict[str, object])  # top-level constants, once evaluated
     damaged: frozenset[str] = frozenset()
 
     def declared(self) -> list[str]:
@@ -42,15 +41,16 @@ class Loader:
 
     bag: Diagnostics
     reader: Reader | None = None
+    known: Known = field(default_factory=Known)
     _loaded: dict[str, Module | None] = field(default_factory=dict[str, "Module | None"])
     _open: list[str] = field(default_factory=list[str])
 
     def load(self, source: Source) -> Module | None:
         """The module of a file, its imports included; None where the text could not be read at all."""
-        parsed = parse(source, self.bag)
+        parsed = self.known.parse(source, self.bag)
         if parsed is None:
             return None
-        module = Module(source, parsed.file, damaged=parsed.damaged)
+        module = Module(parsed.file.span.source, parsed.file, damaged=parsed.damaged)
         self._open.append(source.name)
         for declaration in parsed.file.declarations:
             if isinstance(declaration, ast.Import):

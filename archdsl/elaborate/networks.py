@@ -9,9 +9,11 @@ from archdsl.diagnostic import Diagnostics
 from archdsl.elaborate import errors
 from archdsl.elaborate.arguments import Given, match
 from archdsl.elaborate.bodies import Body
+from archdsl.elaborate.calls import key_of
 from archdsl.elaborate.evaluate import evaluate_alone
 from archdsl.elaborate.frame import Assembly, Frame, Session, TooMuch
 from archdsl.elaborate.functions import bind_parameters
+from archdsl.elaborate.known import Known
 from archdsl.elaborate.load import Module
 from archdsl.elaborate.values import UNKNOWN, Value
 from archdsl.ir.graph import Graph
@@ -40,10 +42,11 @@ class Networks:
 
     module: Module
     bag: Diagnostics
+    known: Known = field(default_factory=Known)
     session: Session = field(init=False)
 
     def __post_init__(self) -> None:
-        self.session = Session(self.bag, damaged=bool(self.module.damaged))
+        self.session = Session(self.bag, self.known, damaged=bool(self.module.damaged))
 
     def declared(self) -> list[ast.Block]:
         """The networks of the file, in order."""
@@ -72,8 +75,7 @@ class Networks:
             absent = bind_parameters(network.params, dict(given), frame)
             if absent:
                 return None
-            body = Body(network, frame)
-            graph = body.run((), None, network.name.span)
+            graph = self._graph(network, frame)
         except TooMuch:
             return None
         if graph is None:
@@ -82,6 +84,13 @@ class Networks:
         names = [param.name.text for param in network.params]
         parameters = {name: _plain(frame.names[name].value) for name in names}
         return Built(network, variant, parameters, graph, not given, variant is not None and not changed)
+
+    def _graph(self, network: ast.Block, frame: Frame) -> Graph | None:
+        memo = self.session.memo
+        key = (network, *(key_of(frame.names[param.name.text].value) for param in network.params))
+        if not self.session.remembers(key):
+            memo[key] = Body(network, frame).run((), None, network.name.span)
+        return memo[key]
 
     def of_variant(self, row: ast.Variant) -> Built | None:
         """The network of one variant."""

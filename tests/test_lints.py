@@ -1,7 +1,7 @@
 """Lint rules: each has a page and a case, says what the case shows, and is silent on the right text.
 
-A case in `lint_cases/` has three fenced sections: `arch` with the mistake, `diagnostics` with the whole message, `arch`
-without the mistake. `pytest --update` writes the messages again.
+A case in `lint_cases/` has fenced sections: `arch` with the mistake, `diagnostics` with the whole message, then one `arch`
+or several without the mistake. `pytest --update` writes the messages again.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def warnings(found: list[Diagnostic]) -> str:
 def test_case(rule: Rule, update: bool) -> None:
     path = FOLDER / f"{rule.slug}.md"
     text = path.read_text(encoding="utf-8")
-    wrong, said, right = sections(text)
+    wrong, said, *right = sections(text)
     found = [d for d in lint(wrong.body) if d.code == rule.code]
     assert found, f"{rule.slug} finds nothing in its own case"
     message = "\n".join(map(one, found))
@@ -50,9 +50,11 @@ def test_case(rule: Rule, update: bool) -> None:
         path.write_text(replaced(text, {"diagnostics": message}), encoding="utf-8")
     else:
         assert said.body == message
-    after = lint(right.body)
-    assert not [d for d in after if d.code == rule.code]
-    assert not warnings(after)
+    assert right
+    for section in right:
+        after = lint(section.body)
+        assert not [d for d in after if d.code == rule.code]
+        assert not warnings(after)
 
 
 def test_every_case_has_a_rule() -> None:

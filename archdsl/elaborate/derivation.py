@@ -1,11 +1,12 @@
-"""How a number came about, for messages that show their arithmetic."""
+"""How a number came about, for messages that show their arithmetic; the one about numbers that are not whole."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from archdsl.diagnostic import Label
-from archdsl.elaborate.values import Value, shown
+from archdsl.elaborate import errors
+from archdsl.elaborate.values import Binding, Value, shown
 from archdsl.scalar import Scalar
 from archdsl.syntax import ast
 
@@ -29,6 +30,15 @@ def derivation(expr: ast.Expr, value: Value, frame: Frame) -> str:
     return f"{text} = {shown(value)}{where}"
 
 
+def report_not_whole(what: str, expr: ast.Expr, value: Value, frame: Frame) -> None:
+    """Report a number that `what` needs to be whole, once for each name with a fraction: the rest follows from it."""
+    values = [binding.value for binding in _bindings_in(expr, frame).values()]
+    named = {value for value in values if isinstance(value, Scalar) and not value.is_whole}
+    if not named & frame.session.fractions:
+        frame.report(errors.not_whole(expr.span, what, derivation(expr, value, frame), origins(expr, frame)))
+    frame.session.fractions |= named
+
+
 def origins(expr: ast.Expr, frame: Frame) -> tuple[Label, ...]:
     """The statement that gave a name its value."""
     binding = frame.look_up(expr.text) if isinstance(expr, ast.Name) else None
@@ -38,10 +48,15 @@ def origins(expr: ast.Expr, frame: Frame) -> tuple[Label, ...]:
 
 
 def _numbers_in(expr: ast.Expr, frame: Frame) -> list[str]:
+    bindings = _bindings_in(expr, frame).items()
+    return [f"{name} = {shown(b.value)}" for name, b in bindings if isinstance(b.value, (Scalar, str, bool))]
+
+
+def _bindings_in(expr: ast.Expr, frame: Frame) -> dict[str, Binding]:
+    """The names in an expression that have a value, in order."""
     if isinstance(expr, ast.Name):
         binding = frame.look_up(expr.text)
-        plain = binding is not None and isinstance(binding.value, (Scalar, str, bool))
-        return [f"{expr.text} = {shown(binding.value)}"] if binding is not None and plain else []
+        return {expr.text: binding} if binding is not None else {}
     parts: tuple[ast.Expr, ...] = ()
     if isinstance(expr, ast.Chained):
         parts = expr.operands
@@ -49,5 +64,4 @@ def _numbers_in(expr: ast.Expr, frame: Frame) -> list[str]:
         parts = expr.items
     elif isinstance(expr, ast.Unary):
         parts = (expr.operand,)
-    found = [text for part in parts for text in _numbers_in(part, frame)]
-    return list(dict.fromkeys(found))
+    return {name: binding for part in parts for name, binding in _bindings_in(part, frame).items()}

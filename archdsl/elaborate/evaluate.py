@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from archdsl.elaborate import errors
 from archdsl.elaborate.apply import apply
 from archdsl.elaborate.arguments import Given
-from archdsl.elaborate.derivation import derivation, origins
+from archdsl.elaborate.derivation import report_not_whole
 from archdsl.elaborate.frame import TooMuch
 from archdsl.elaborate.functions import call, call_function
 from archdsl.elaborate.lists import as_list, take_apart
@@ -234,9 +234,7 @@ def _chained(expr: ast.Chained, frame: Frame) -> Value:
         span = expr.operands[0].span.to(operand.span)
         other = evaluate(operand, frame)
         if sign.text == "*" and is_layer(value) and isinstance(other, Scalar) and not other.is_whole:
-            frame.report(
-                errors.not_whole(operand.span, "a repeat", derivation(operand, other, frame), origins(operand, frame))
-            )
+            report_not_whole("a repeat", operand, other, frame)
             return UNKNOWN
         value = combine(sign.text, value, other, frame, span)
     return value
@@ -287,7 +285,7 @@ def _range(expr: ast.Range, frame: Frame) -> Value:
         return UNKNOWN
     for value, part in ((first, expr.first), (last, expr.last)):
         if not isinstance(value, Scalar) or not value.is_whole:
-            frame.report(errors.not_whole(part.span, "a range", derivation(part, value, frame), origins(part, frame)))
+            report_not_whole("a range", part, value, frame)
             return UNKNOWN
     start, stop = int(cast(Scalar, first)), int(cast(Scalar, last))
     frame.check_items(stop - start + 1, expr.span)

@@ -12,6 +12,7 @@ from archdsl.elaborate.known import Key, Known
 from archdsl.elaborate.values import Binding, BlockLayer, Value, weight
 from archdsl.ir.graph import Auxiliary, Graph, InitRule, Node, Wire
 from archdsl.limits import CALLS, ITEMS, LEVELS, NODES, ROWS, STEPS, Limit
+from archdsl.scalar import Scalar
 from archdsl.source import Span
 from archdsl.syntax import ast
 from archdsl.syntax.errors import over_limit
@@ -33,6 +34,7 @@ class Session:
     memo: dict[Key, Graph | None] = field(default_factory=dict[Key, "Graph | None"])
     constants: dict[ast.Constant, Value] = field(default_factory=dict[ast.Constant, Value])
     running: set[object] = field(default_factory=set[object])  # calls and constants whose value is being found
+    fractions: set[Scalar] = field(default_factory=set[Scalar])  # reported where they had to be whole
     steps: int = 0
     nodes: int = 0
     depth: int = 0

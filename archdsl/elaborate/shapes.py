@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from archdsl.elaborate import errors
-from archdsl.elaborate.derivation import derivation
+from archdsl.elaborate.derivation import derivation, report_not_whole
 from archdsl.elaborate.evaluate import evaluate
 from archdsl.elaborate.values import UNKNOWN, Value, shape_text, shown
 from archdsl.ir.graph import Wire
@@ -79,7 +79,7 @@ class Shapes:
                 return None
             whole = isinstance(value, Scalar) and value.is_whole and value.value >= 1
             if not whole or not isinstance(value, Scalar):
-                self.frame.report(errors.not_whole(item.span, "a size", derivation(item, value, self.frame)))
+                report_not_whole("a size", item, value, self.frame)
                 return None
             if value.value > SIZE.value:
                 self.frame.give_up(SIZE, item.span)

@@ -222,12 +222,20 @@ def _expressions(statement: ast.Statement) -> Iterator[ast.Expr]:
 
 def expressions(file: ast.File) -> Iterator[ast.Expr]:
     """Every expression of a file's bodies and functions, outer ones first."""
-    todo: list[ast.Expr] = []
     for declaration in file.declarations:
         if isinstance(declaration, (ast.Function, ast.Constant)):
-            todo.append(declaration.value)
+            yield from _inside([declaration.value])
         elif isinstance(declaration, ast.Block):
-            todo += _in_body(declaration.body)
+            yield from expressions_of(declaration)
+
+
+def expressions_of(block: ast.Block) -> Iterator[ast.Expr]:
+    """Every expression of one body, outer ones first."""
+    return _inside(_in_body(block.body))
+
+
+def _inside(outermost: Iterable[ast.Expr]) -> Iterator[ast.Expr]:
+    todo = list(outermost)
     while todo:
         value = todo.pop(0)
         yield value

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from archdsl.analyses import Bytes, Cost, Field, Macs, Params
-from archdsl.analyses.kept import Tape
+from archdsl.analyses.kept import Tape, Way
 from archdsl.analyses.macs import macs_at
 from archdsl.analyses.params import params_at
 from archdsl.analyses.paths import Reach, through, through_unit
@@ -50,7 +50,7 @@ class Row:
 def rows(graph: Graph) -> tuple[Row, ...]:
     """The rows of an analysed network, every form of a block opened once."""
     start: list[Reach[Field]] = [{0: Field()} for _ in graph.inputs]
-    tape = Tape().run(graph, (False,) * len(graph.inputs))
+    tape = Tape().run(graph, (Way(grad=False),) * len(graph.inputs))
     return _Table(graph, tape, set()).rows(start)
 
 
@@ -127,8 +127,8 @@ class _Table:
         if id(graph) in self.opened:
             return ()
         self.opened.add(id(graph))
-        grads, saved = self.tape.state_at(node)
-        tape = Tape().run(graph, grads)
+        ways, saved = self.tape.state_at(node)
+        tape = Tape().run(graph, ways)
         tape.keep_outputs(saved)
         return _Table(graph, tape, self.opened).rows(came)
 

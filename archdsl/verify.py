@@ -1,7 +1,7 @@
 """Every static number of a checked network, held against torch running the generated module.
 
 The module is built on the meta device, where tensors have shapes and no data, so that the largest network takes
-seconds; on the CPU where there is attention, for which the meta device takes another kernel that keeps other tensors.
+seconds; on the CPU where there is a layer for which the meta device takes another kernel that keeps other tensors.
 Counted there: parameters, output shapes, the shapes of every layer with weights (through hooks), multiply-accumulates
 (`FlopCounterMode`), the bytes autograd keeps (`saved_tensors_hooks`), and what torchinfo says. Where a convention
 differs, the row says which, and the numbers are compared after it is accounted for.
@@ -26,6 +26,7 @@ from archdsl.analyses.walk import Application, applications, numel, product, run
 from archdsl.ir.graph import Call, Graph, all_graphs
 
 _BATCHES = (2, 3)
+_OTHER_ON_META = ("attention", "channel_shuffle")
 Shape = tuple[int, ...]
 _LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm)
 _LEARNING_LAYERS = (*_LAYERS, nn.InstanceNorm2d)
@@ -89,7 +90,7 @@ def compare(text: str, graph: Graph) -> Report:
 
     Raises whatever the module raises when it is built or run.
     """
-    if _attends(graph):
+    if _differs_on_meta(graph):
         return _compared(text, graph, "cpu")
     try:
         return _compared(text, graph, "meta")
@@ -104,8 +105,9 @@ def _compared(text: str, graph: Graph, device: str) -> Report:
     return Report(graph.name, tuple(rows), device)
 
 
-def _attends(root: Graph) -> bool:
-    return any(a.op is not None and a.op.name == "attention" for graph in all_graphs(root) for a in applications(graph))
+def _differs_on_meta(root: Graph) -> bool:
+    ops = (a.op for graph in all_graphs(root) for a in applications(graph))
+    return any(op is not None and op.name in _OTHER_ON_META for op in ops)
 
 
 def build(text: str, name: str, device: str = "cpu") -> nn.Module:

@@ -10,7 +10,7 @@ import pytest
 from building import SPAN, Body, basic, called, conv, counts, resnet, wide, wrn
 
 from archdsl.analyses import Bytes, cost, depth, fields, macs, memory, params
-from archdsl.analyses.kept import kept_in
+from archdsl.analyses.kept import Way, kept_in
 from archdsl.ir.graph import Auxiliary, Chain, Extern, Graph, Node, Segment, Unit, Wire
 from archdsl.ir.verify import BrokenGraph, verify
 from archdsl.scalar import Scalar
@@ -141,7 +141,7 @@ def test_a_factor_is_kept_for_the_gradient_of_the_other() -> None:
     body = Body("gate", (4, 8, 8))
     x = body.row(body.input, conv(4))
     graph = body.graph(body.op("mul", x, body.input))
-    kept = kept_in(graph, (False,))
+    kept = kept_in(graph, (Way(grad=False),))
     assert kept.inputs == {0}
     assert not kept.outputs[0].saved
     assert kept.inside == Bytes()

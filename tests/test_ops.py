@@ -631,7 +631,7 @@ TEXTS: list[tuple[str, Any, dict[str, Any], str | None, str | None]] = [
         "nn.ReflectionPad2d((2, 0, 1, 0))",
         'F.pad(x, (2, 0, 1, 0), mode="reflect")',
     ),
-    ("crop", MAP, {"border": [1, 2, 0, 3]}, "nn.ZeroPad2d((0, -3, -1, -2))", "x[:, :, 1:-2, :-3]"),
+    ("crop", MAP, {"border": [1, 2, 0, 3]}, "Crop(1, 2, 0, 3)", "x[:, :, 1:-2, :-3]"),
     ("shift", MAP, {"down": 1, "right": 1}, "Shift(1, 1)", None),
     ("channel_pad", MAP, {"width": 32, "where": "both"}, 'ChannelPad(32, where="both")', None),
     ("add", (MAP, MAP), {}, None, "x + y"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
-from archdsl.analyses.kept import Bytes, Kept, kept, kept_in, size_of
+from archdsl.analyses.kept import Bytes, Kept, kept, kept_in, size_of, usual
 from archdsl.analyses.params import Params, params
 from archdsl.analyses.walk import Application, ends, is_alias, product, sleeping, total
 from archdsl.ir.graph import Branches, Call, Chain, Extern, Graph, Node, Prim, Wire, all_graphs
@@ -76,7 +76,7 @@ def peak(graph: Graph) -> Bytes:
     """The most that inference holds at once, the graph's inputs not counted."""
     for inner in all_graphs(graph):
         if "peak" not in inner.cache:
-            kept_in(inner, (True,) * len(inner.inputs))
+            kept_in(inner, usual(inner))
             inner.cache["peak"] = _peak(inner)
     return cast("Bytes", graph.cache["peak"])
 
@@ -121,7 +121,7 @@ def _source(node: Node, k: int) -> Wire | None:
 
 
 def _summary(graph: Graph) -> Kept:
-    return kept_in(graph, (True,) * len(graph.inputs))
+    return kept_in(graph, usual(graph))
 
 
 def _last_uses(graph: Graph, bases: dict[int, Wire]) -> dict[int, int]:

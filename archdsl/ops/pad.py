@@ -55,6 +55,7 @@ CROP = Op(
     """A map without its border: [C, H, W] -> [C, H - top - bottom, W - left - right].""",
     params=(Param("border", Kind.SIDES, doc="rows and columns cut from each side"),),
     infer=on_maps("crop", _cropped),
+    alias=True,
 )
 
 

@@ -209,6 +209,18 @@ class Subsample(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x[:, :, :: self.stride, :: self.stride]
 ''',
+    "Crop": '''\
+class Crop(nn.Module):
+    """The map without rows and columns of its border."""
+
+    def __init__(self, top: int, bottom: int, left: int, right: int) -> None:
+        super().__init__()
+        self.border = (top, bottom, left, right)
+
+    def forward(self, x: Tensor) -> Tensor:
+        top, bottom, left, right = self.border
+        return x[:, :, top : x.shape[2] - bottom, left : x.shape[3] - right]
+''',
     "Shift": '''\
 class Shift(nn.Module):
     """The map moved down and right; zeros enter, and the last rows and columns are lost."""

@@ -522,14 +522,13 @@ def _pad_call(layer: Layer, xs: tuple[str, ...], mode: str = "") -> str:
 
 
 def _crop(layer: Layer) -> str:
-    top, bottom, left, right = (-side for side in sides(layer.attrs["border"]))
-    return f"nn.ZeroPad2d({layer.show(_torch_sides((top, bottom, left, right)))})"
+    return ", ".join(layer.show(side) for side in sides(layer.attrs["border"]))
 
 
-def _crop_call(layer: Layer, xs: tuple[str, ...]) -> str:
+def _crop_call(layer: Layer, x: str) -> str:
     top, bottom, left, right = sides(layer.attrs["border"])
     cuts = tuple(_cut(_unless_zero(layer, a), _unless_zero(layer, -b)) for a, b in ((top, bottom), (left, right)))
-    return _indexed(xs[0], 1, cuts)
+    return _indexed(x, 1, cuts)
 
 
 def _unless_zero(layer: Layer, side: Dim) -> str:
@@ -668,7 +667,7 @@ ROWS: dict[str, Row] = {
     "channel_shuffle": _with("nn.ChannelShuffle", "F.channel_shuffle", _attribute("groups")),
     "zero_pad": Row(module=_zero_padded, call=lambda layer, xs: _pad_call(layer, xs)),
     "reflect_pad": Row(module=_reflected, call=lambda layer, xs: _pad_call(layer, xs, ', mode="reflect"')),
-    "crop": Row(module=_crop, call=_crop_call),
+    "crop": _helper("Crop", _crop, _crop_call),
     "shift": _helper("Shift", lambda layer: f"{_attribute('down')(layer)}, {_attribute('right')(layer)}"),
     "channel_pad": _helper("ChannelPad", _channel_pad),
     "add": _infix("+"),

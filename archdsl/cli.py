@@ -118,7 +118,7 @@ def verify(path: Paths, parameter: Values = None, network: Network = None, varia
 def train(
     path: OnePath,
     data: Annotated[
-        str, typer.Option(metavar="NAME", help="shapes needs no files; else cifar10, mnist ...")
+        str, typer.Option(metavar="NAME", help="shapes needs no files; else cifar10, svhn, folder ...")
     ] = "shapes",
     data_dir: Annotated[str | None, typer.Option(metavar="DIR", help="Where the files of the data set are.")] = None,
     recipe: Annotated[str | None, typer.Option(metavar="NAME", help="A recipe of the file; else its first.")] = None,
@@ -137,13 +137,15 @@ def train(
     keep: Annotated[int, typer.Option(help="How many checkpoints stay, besides the best.")] = 2,
     save_steps: Annotated[int | None, typer.Option(help="Save every so many steps, too.")] = None,
     unofficial: Annotated[bool, typer.Option("--unofficial", help="Take data files of other checksums.")] = False,
+    workers: Annotated[int | None, typer.Option(help="Processes that read pictures; 0 is none.")] = None,
+    worker_timeout: Annotated[float, typer.Option(metavar="SECONDS", help="How long one may take for a batch.")] = 60.0,
     parameter: Values = None,
     network: Network = None,
     variant: Variant = None,
 ) -> None:
     """Train the network of a file as its recipe says, into a folder of its own."""
     flags = ("data", "data_dir", "epochs", "out", "resume", "device", "precision", "engine", "threads", "micro_batch")
-    more = ("limit", "dry_run", "overfit_batch", "keep", "save_steps", "unofficial")
+    more = ("limit", "dry_run", "overfit_batch", "keep", "save_steps", "unofficial", "workers", "worker_timeout")
     given = locals()
     options = {name: given[name] for name in (*flags, *more)}
     guarded(lambda: commands.train(path, commands.request(parameter, network, variant), options, recipe, change or []))

@@ -19,8 +19,14 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    data: Literal["shapes", "cifar10", "cifar100", "mnist", "fashion-mnist"] = "shapes"
+    data: Literal[
+        "shapes", "cifar10", "cifar100", "svhn", "svhn-train", "mnist", "fashion-mnist", "digits", "folder"
+    ] = "shapes"
     data_dir: Path | None = None
+    workers: Annotated[int, Field(ge=0, le=256)] | None = None
+    """Processes that read pictures; without a number as many as there are cores, at most eight."""
+    worker_timeout: Annotated[float, Field(gt=0, le=86_400)] = 60.0
+    """Seconds that one may take for a batch."""
     unofficial: bool = False
     """Take data files whose checksums are not the published ones."""
     out: Path | None = None
@@ -88,6 +94,8 @@ class Job:
     """The exact count, from the static analysis."""
     macs: int | None = None
     """Multiply-accumulates for one image, likewise."""
+    image: tuple[int, ...] | None = None
+    """The size of what the network takes: channels, height, width."""
     memory: StepMemory | None = None
     claims: Mapping[str, float] = field(default_factory=dict[str, float])
     """The paper's test error by data set, as a share."""

@@ -17,7 +17,8 @@ from torch import nn
 from archdsl.fsio import FileTrouble, lock, make_directory
 from archdsl.recipe import Recipe
 from archdsl.train import chance, checkpoint, device, folder, network
-from archdsl.train.data import Images, Request, load
+from archdsl.train.data import Images, load
+from archdsl.train.data.request import request
 from archdsl.train.device import Device, Hardware
 from archdsl.train.job import Job, TrainConfig
 from archdsl.train.loop import Plan, Trainer
@@ -55,7 +56,7 @@ def train(config: TrainConfig, job: Job, console: Console, hardware: Hardware | 
     with lock(out / "run.lock"), watched() as flag:
         where = device.choose(config, hardware or Hardware.found())
         device.apply(where)
-        images = _images(config, job.recipe)
+        images = _images(config, job)
         recipe = _recipe(config, job.recipe)
         folder.open_(out, job, recipe, config, where)
         chance.seed_all(recipe.seed)
@@ -91,9 +92,9 @@ def describe(plan: Plan, model: nn.Module, job: Job) -> str:
     return "\n".join(lines)
 
 
-def _images(config: TrainConfig, recipe: Recipe) -> Images:
-    request = Request(config.data_dir, config.unofficial, recipe.seed)
-    images = load(config.data, request)
+def _images(config: TrainConfig, job: Job) -> Images:
+    recipe = job.recipe
+    images = load(config.data, request(config, job))
     if config.overfit_batch:
         batch = images.train.part(0, recipe.batch)
         images = replace(images, train=batch, test=batch, epochs=_OVERFIT_STEPS)
@@ -137,7 +138,7 @@ def _clock(config: TrainConfig, recipe: Recipe, images: Images) -> Clock:
 
 def _identity(config: TrainConfig, job: Job, recipe: Recipe, images: Images) -> str:
     """Two runs with the same identity compute the same numbers, given the same machine."""
-    parts = [job.module, job.network, repr(sorted(job.arguments.items())), recipe.model_dump_json(), images.name]
+    parts = [job.module, job.network, repr(sorted(job.arguments.items())), recipe.model_dump_json(), images.name, images.fingerprint]
     parts += [repr((len(images.train), len(images.test), config.epochs, config.dry_run, job.auxiliary_weights))]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import random
 from pathlib import Path
 from typing import get_args
@@ -49,9 +50,21 @@ def test_reading(folder: Path, name: str, packed: bool):
     assert int(images.train.pixels.sum()) == int(inner.long().sum())
 
 
-def test_the_count_of_the_published_set_is_known(folder: Path):
-    with pytest.raises(DataTrouble, match=r"train-labels-idx1-ubyte: expected 60,000 labels, found 20"):
-        load("mnist", Request(folder))
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+def test_a_file_that_is_not_the_published_one_is_named(folder: Path, name: str):
+    with pytest.raises(
+        DataTrouble, match=r"train-images-idx3-ubyte: this is not the published file.*expected .*, found"
+    ):
+        load(name, Request(folder))
+
+
+def test_the_real_fashion_mnist():
+    directory = os.environ.get("ARCHDSL_FASHION_MNIST")
+    if not directory:
+        pytest.skip("ARCHDSL_FASHION_MNIST names no directory with the official files")
+    images = load("fashion-mnist", Request(Path(directory)))
+    assert images.train.labels.bincount().tolist() == [6000] * 10
+    assert (len(images.test), images.shape) == (10_000, (1, 32, 32))
 
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"

@@ -14,6 +14,10 @@ READERS = {
     "cifar100": "archdsl.train.data.cifar:cifar100",
     "mnist": "archdsl.train.data.idx:mnist",
     "fashion-mnist": "archdsl.train.data.idx:fashion_mnist",
+    "svhn": "archdsl.train.data.svhn:svhn",
+    "svhn-train": "archdsl.train.data.svhn:svhn_train",
+    "digits": "archdsl.train.data.digits:digits",
+    "folder": "archdsl.train.data.folder:folder",
 }
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from archdsl.train.data.pictures import Frame
+
 Taken = tuple[Tensor, Tensor]
 """Pixels [B, H, W, C] uint8, so that a batch is channels-last for free, and labels [B] int64, on the split's device."""
 
@@ -24,6 +26,12 @@ class Request:
     directory: Path | None = None
     unofficial: bool = False
     seed: int = 0
+    frame: Frame | None = None
+    """What pictures of any size are brought to."""
+    workers: int = 0
+    """Processes that read pictures; 0 reads them in between steps."""
+    patience: float = 60.0
+    """Seconds that a worker may take for a batch."""
 
 
 class Split(ABC):
@@ -38,12 +46,8 @@ class Split(ABC):
     def __len__(self) -> int: ...
 
     @abstractmethod
-    def take(self, index: Tensor, epoch: int | None = None) -> Taken:
-        """The images `index` [B] int64.
-
-        Without an epoch in the one view that they are judged in; with one as they are trained on in it. Where these
-        differ (crops out of larger pictures), a view is a function of seed, epoch and image alone.
-        """
+    def take(self, index: Tensor) -> Taken:
+        """The images `index` [B] int64."""
 
     @abstractmethod
     def part(self, start: int, end: int) -> Split:
@@ -56,10 +60,10 @@ class Split(ABC):
     def stream(self, indices: Sequence[Tensor], epoch: int | None = None) -> Generator[Taken]:
         """`take` for one of `indices` after the other; may be prepared ahead. Closing it ends what prepares."""
         for index in indices:
-            yield self.take(index, epoch)
+            yield self.take(index)
 
     def in_order(self, size: int) -> Generator[Taken]:
-        """All images as they are judged, at most `size` at once."""
+        """All images, at most `size` at once."""
         return self.stream(torch.arange(len(self)).split(size))
 
     def sample(self, size: int) -> Generator[Taken]:
@@ -82,7 +86,7 @@ class InMemory(Split):
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, index: Tensor, epoch: int | None = None) -> Taken:
+    def take(self, index: Tensor) -> Taken:
         index = index.to(self.pixels.device)
         return self.pixels[index], self.labels[index]
 
@@ -106,6 +110,8 @@ class Images:
     classes: tuple[str, ...]
     epochs: int | None = None
     """How many epochs are enough, where the set is so small that no paper's recipe was made for it."""
+    fingerprint: str = ""
+    """What tells the set from others of its name and size, where it is not a published one."""
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -1,0 +1,253 @@
+"""Image folders: every picture brought to one size, the same batches whoever reads them, bad pictures named."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from harness import config, digest, go, job
+from PIL import Image
+
+from archdsl.recipe import Recipe
+from archdsl.recipe.records import Flip, Sgd
+from archdsl.train.data import Images, Request, load
+from archdsl.train.data.folder import Streamed
+from archdsl.train.data.pictures import MOST_PIXELS, Frame
+from archdsl.train.data.request import request
+from archdsl.train.trouble import DataTrouble
+
+CLASSES = tuple("abcdefghij")
+FORMATS = ("png", "jpg", "bmp", "gif", "webp", "ppm")
+
+
+def draw(root: Path, each: int = 6) -> Path:
+    """Pictures of all sizes and formats, brighter from class to class."""
+    rng = np.random.default_rng(0)
+    for part in ("train", "test"):
+        for label, name in enumerate(CLASSES):
+            place = root / part / name
+            place.mkdir(parents=True)
+            for number in range(each):
+                sides = (*rng.integers(9, 40, 2), 3)
+                pixels = rng.integers(0, 30, sides).astype(np.uint8) + label * 22
+                Image.fromarray(pixels.astype(np.uint8)).save(place / f"{number}.{FORMATS[number % 6]}")
+    return root
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw(tmp_path_factory.mktemp("pictures"))
+
+
+SMALL = Frame(3, 8, 8)
+
+
+def read(root: Path, workers: int = 0, frame: Frame = SMALL) -> Images:
+    return load("folder", Request(root, frame=frame, workers=workers))
+
+
+def test_reading(root: Path):
+    images = read(root)
+    assert (images.classes, images.shape) == (CLASSES, (3, 8, 8))
+    assert (len(images.train), len(images.test)) == (60, 60)
+    pixels, labels = images.train.take(torch.arange(60))
+    assert (pixels.dtype, pixels.shape) == (torch.uint8, (60, 8, 8, 3))
+    assert torch.equal(labels.bincount(), torch.full((10,), 6))
+    brightness = pixels.float().mean((1, 2, 3)).sub(15).div(22).round().long()
+    assert torch.equal(brightness, labels)
+
+
+def test_a_part_has_all_classes_and_the_order_is_that_of_names(root: Path):
+    train = read(root).train
+    assert len(set(train.part(0, 30).take(torch.arange(30))[1].tolist())) > 7
+    assert train.paths == read(root).train.paths
+
+
+def test_grey_and_other_proportions(root: Path):
+    images = read(root, frame=Frame(1, 10, 6))
+    assert images.train.take(torch.tensor([1, 2]))[0].shape == (2, 10, 6, 1)
+
+
+def test_the_middle_is_what_is_seen(tmp_path: Path):
+    pixels = np.zeros((40, 80, 3), np.uint8)
+    pixels[:, 20:60] = 200
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    assert (Frame(3, 10, 10).read(tmp_path / "x.png")[:, 1:-1] == 200).all()
+
+
+# --- whoever reads
+
+
+def batches(split: Streamed) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    indices = torch.randperm(60, generator=torch.Generator().manual_seed(0)).split(7)
+    return list(split.stream(indices))
+
+
+def test_any_number_of_workers_gives_the_same_batches(root: Path):
+    alone = batches(read(root).train)
+    for workers in (1, 2, 3, 4):
+        for one, other in zip(alone, batches(read(root, workers).train), strict=True):
+            assert torch.equal(one[0], other[0])
+            assert torch.equal(one[1], other[1])
+
+
+def trained(out: Path, root: Path, **options: object) -> tuple[int, str]:
+    recipe = Recipe(augment=(Flip(),), optimizer=Sgd(lr=0.05), epochs=3, batch=16, validation=10)
+    made = job(recipe, image=(3, 8, 8))
+    return go(out, made, data="folder", data_dir=root, report=False, **options)
+
+
+def test_a_run_ends_in_the_same_bits_with_any_number_of_workers(root: Path, tmp_path: Path):
+    ends: set[str] = set()
+    for workers in (0, 1, 3):
+        code, text = trained(tmp_path / str(workers), root, workers=workers)
+        assert code == 0, text
+        ends.add(digest(tmp_path / str(workers)))
+    assert len(ends) == 1
+
+
+def test_a_run_is_resumed_with_another_number_of_workers(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    code, text = trained(tmp_path / "whole", root, workers=0)
+    assert code == 0, text
+    _interrupt(monkeypatch, after=5)
+    code, text = trained(tmp_path / "parts", root, workers=2)
+    assert (code, "after step 6" in text) == (75, True), text
+    code, text = trained(tmp_path / "parts", root, workers=3, resume=True)
+    assert code == 0, text
+    assert digest(tmp_path / "parts") == digest(tmp_path / "whole")
+
+
+def _interrupt(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    """SIGTERM to the run itself while it takes its `after`-th batch."""
+    taken = 0
+    stream = Streamed.stream
+
+    def counted(self: Streamed, *arguments: object):
+        nonlocal taken
+        for batch in stream(self, *arguments):  # type: ignore[arg-type]
+            taken += len(batch[1]) == 16  # one to train on
+            if taken == after:
+                taken += 1000
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield batch
+
+    monkeypatch.setattr(Streamed, "stream", counted)
+
+
+def test_a_run_knows_its_pictures(root: Path, tmp_path: Path):
+    """Another folder of as many pictures is another data set."""
+    assert read(root).fingerprint != read(draw(tmp_path / "other", 3)).fingerprint
+    assert read(root).fingerprint == read(root, 2).fingerprint
+
+
+def test_a_closed_stream_leaves_no_process(root: Path):
+    from multiprocessing import active_children
+
+    stream = read(root, 2).train.in_order(7)
+    next(stream)
+    assert len(active_children()) == 2
+    stream.close()
+    assert active_children() == []
+
+
+# --- what is wrong
+
+
+def remove(path: str) -> Callable[[Path], None]:
+    def change(root: Path) -> None:
+        for file in (root / path).iterdir():
+            file.unlink()
+        (root / path).rmdir()
+
+    return change
+
+
+def write(path: str, data: bytes) -> Callable[[Path], None]:
+    def change(root: Path) -> None:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(data)
+
+    return change
+
+
+def png(pixels: np.ndarray) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG")
+    return out.getvalue()
+
+
+def rename(old: str, new: str) -> Callable[[Path], object]:
+    return lambda root: (root / old).rename(root / new)
+
+
+DEEP = png(np.zeros((9, 9), np.uint16))
+WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no test": (rename("test", "testing"), "expected a folder test/ or val/ with a folder a class"),
+    "a class is missing": (remove("test/b"), "expected the classes of {root}/train; the first that one lacks is 'b'"),
+    "an empty class": (
+        lambda root: (root / "train/k").mkdir() or (root / "test/k").mkdir(),
+        "train/k: expected pictures",
+    ),
+    "no picture": (write("train/a/notes.txt", b""), "train/a/notes.txt: expected a picture (.bmp, .gif, .jpeg"),
+    "empty": (
+        write("train/a/0.png", b""),
+        "train/a/0.png: not a picture that can be read (cannot identify image file)",
+    ),
+    "text": (write("train/a/0.png", b"hello"), "train/a/0.png: not a picture that can be read"),
+    "cut": (write("train/a/0.png", png(np.zeros((9, 9, 3), np.uint8))[:-30]), "train/a/0.png: not a picture"),
+    "16 bits": (write("train/a/0.png", DEEP), "train/a/0.png: more than eight bits a channel"),
+}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_said(tmp_path: Path, name: str, workers: int):
+    change, message = WRONG[name]
+    draw(tmp_path, 1)
+    change(tmp_path)
+    with pytest.raises(DataTrouble) as trouble:
+        list(read(tmp_path, workers).train.in_order(4))
+    assert message.format(root=tmp_path) in str(trouble.value)
+
+
+def test_a_picture_that_vanishes_ends_the_run_with_its_name(tmp_path: Path):
+    draw(tmp_path / "pictures", 3)
+    images = read(tmp_path / "pictures", 2)
+    images.train.paths[7].unlink()
+    with pytest.raises(DataTrouble, match=f"cannot read {images.train.paths[7]}: No such file"):
+        list(images.train.in_order(4))
+
+
+def test_hidden_files_are_no_pictures(tmp_path: Path):
+    draw(tmp_path, 1)
+    (tmp_path / "train/a/.DS_Store").write_bytes(b"x")
+    assert len(read(tmp_path).train) == 10
+
+
+def test_where_pictures_should_be_is_said():
+    with pytest.raises(DataTrouble, match="say where it is with --data-dir"):
+        load("folder", Request(frame=Frame(3, 8, 8)))
+
+
+def test_the_frame_is_what_the_recipe_or_the_network_takes(tmp_path: Path):
+    options = config(tmp_path)
+    assert request(options, job(image=(3, 24, 20))).frame == Frame(3, 24, 20)
+    assert request(options, job(Recipe(resize=40), image=(3, 24, 24))).frame == Frame(3, 40, 40)
+    assert request(options, job(image=(10,))).frame is None
+
+
+def test_a_size_over_the_limit_is_refused_before_it_is_decoded(tmp_path: Path):
+    side = int(MOST_PIXELS**0.5) + 1
+    header = f"P6 {side} {side} 255\n".encode()
+    (tmp_path / "x.ppm").write_bytes(header)
+    began = time.process_time()
+    with pytest.raises(DataTrouble, match=r"a picture of 7,072×7,072 pixels, over the limit of 50,000,000"):
+        Frame(3, 8, 8).read(tmp_path / "x.ppm")
+    assert time.process_time() - began < 0.2

@@ -138,7 +138,8 @@ def _clock(config: TrainConfig, recipe: Recipe, images: Images) -> Clock:
 
 def _identity(config: TrainConfig, job: Job, recipe: Recipe, images: Images) -> str:
     """Two runs with the same identity compute the same numbers, given the same machine."""
-    parts = [job.module, job.network, repr(sorted(job.arguments.items())), recipe.model_dump_json(), images.name, images.fingerprint]
+    parts = [job.module, job.network, repr(sorted(job.arguments.items())), recipe.model_dump_json()]
+    parts += [images.name, images.fingerprint]
     parts += [repr((len(images.train), len(images.test), config.epochs, config.dry_run, job.auxiliary_weights))]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Self, cast
 
 from archdsl.analyses.layout import Layout, copied, repeated, viewed, written
-from archdsl.analyses.walk import Sizes, closing, is_alias, merged, product, sizes
+from archdsl.analyses.walk import Sizes, closing, ends, is_alias, merged, product, sizes
 from archdsl.ir.graph import Branches, Call, Chain, Extern, Graph, Node, Prim, Unit, Wire, all_graphs
 from archdsl.ops.merge import broadcast
 from archdsl.ops.op import Attrs, Op, Saved
@@ -213,9 +213,10 @@ class Tape:
             return self.call(what, node, came, copies)
         if isinstance(what, Extern):
             return [self.new(size_of(wire), copies, Way(grad=True)) for wire in node.outputs]
-        if what.body is not None:
-            came = self.chain(what.body, came, copies)
-        return self.prim(what, node.inputs, came, node.outputs, copies)
+        if what.body is None:
+            return self.prim(what, node.inputs, came, node.outputs, copies)
+        came = self.chain(what.body, came, copies)
+        return self.prim(what, ends(what.body, node.inputs), came, node.outputs, copies)
 
     def chain(self, chain: Chain, came: list[_Tensor], copies: int) -> list[_Tensor]:
         for unit in chain.units():

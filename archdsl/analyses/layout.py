@@ -62,7 +62,7 @@ def viewed(name: str, attrs: Attrs, shape: Sizes, layout: Layout, result: Sizes)
 
 def _reshaped(attrs: Attrs, shape: Sizes, layout: Layout, result: Sizes) -> tuple[Layout, bool]:
     """PyTorch joins axes, then divides the joined one: only joining may take a copy."""
-    if layout is None or len(shape) == 1:
+    if layout is None:
         return None, False
     first = 2 if len(shape) == 3 and len(result) == 2 and result[0] == shape[0] else 1
     if not joins(shape, layout, first, len(layout)):

@@ -74,14 +74,14 @@ def compile_(paths: Sequence[str], request: Request, output: str, check: bool) -
 
 
 def summary(path: str, request: Request, form: str) -> int:
-    """The table of a network, or its JSON form."""
+    """The table of a network, as text or as JSON."""
     network, code = _network(path, request)
     if network is None:
         return code
     if form == "json":
-        from archdsl.schema import to_json
+        from archdsl.summary_json import to_json
 
-        say(to_json(network.graph, network.variant))
+        say(to_json(network.graph, network.cost, network.variant))
     else:
         from archdsl.summary import summary as table
 
@@ -150,15 +150,21 @@ def explain(name: str) -> int:
 
 def show(path: str, request: Request, stage: str) -> int:
     """What one stage makes of a file."""
-    if stage == "json":
-        return summary(path, request, "json")
     if stage in ("tokens", "ast"):
         return _early(path, stage)
+    network, code = _network(path, request)
+    say(_graph_text(network, stage) if network else "")
+    return code
+
+
+def _graph_text(network: CheckedNetwork, stage: str) -> str:
+    if stage == "json":
+        from archdsl.schema import to_json
+
+        return to_json(network.graph, network.variant)
     from archdsl.ir.dump import dump
 
-    network, code = _network(path, request)
-    say(dump(network.graph) if network else "")
-    return code
+    return dump(network.graph)
 
 
 def _early(path: str, stage: str) -> int:

@@ -1,7 +1,7 @@
 """A checked network as a table: what each statement puts out, learns, computes and keeps.
 
 One row a statement, as in the text; blocks open below the row that applies them, each form of a block once; repeats
-stay folded. `rows` is the table, `summary` prints it, `document` gives it as JSON-ready values.
+stay folded. `rows` is the table, `summary` prints it.
 """
 
 from __future__ import annotations
@@ -340,60 +340,3 @@ def _kinds(params: Params) -> str:
     listed = [f"{kind.replace('_', ' ')} {n:,}" for kind, n in params.by_kind().items() if n]
     frozen = f"; {params.frozen:,} of them not trained" if params.frozen else ""
     return ", ".join(listed) + frozen
-
-
-# --- data ------------------------------------------------------------------------------------------------------
-
-
-def document(graph: Graph, cost: Cost, *, batch: int = 128, optimizer: str = "sgd") -> dict[str, object]:
-    """The whole table, unfolded by size, and the totals, as JSON-ready values."""
-    return {
-        "network": graph.name,
-        "parameters_of": {p.name: shown(p.value) for p in graph.parameters if p.kind != "dimension"},
-        "inputs": [{"name": wire.name, "shape": list(wire.values)} for wire in graph.inputs],
-        "outputs": [list(wire.values) for wire in graph.outputs],
-        "rows": [_record(row) for row in rows(graph)],
-        "totals": _total_record(cost, batch, optimizer),
-    }
-
-
-def _record(row: Row) -> dict[str, object]:
-    return {
-        "name": row.name,
-        "layer": row.layer,
-        "count": row.count,
-        "shape": list(row.shape),
-        "parameters": row.params,
-        "macs": row.macs,
-        "kept_bytes_per_sample": row.kept.per_sample,
-        "kept_bytes_per_batch": row.kept.per_batch,
-        "receptive_field": _field_record(row.field),
-        "rows": [_record(inner) for inner in row.below],
-    }
-
-
-def _field_record(seen: Field) -> dict[str, object]:
-    return {"extent": float(seen.extent), "stride": float(seen.stride), "everything": seen.everything}
-
-
-def _total_record(cost: Cost, batch: int, optimizer: str) -> dict[str, object]:
-    memory = cost.memory
-    return {
-        "parameters": {"total": cost.params.total, "trainable": cost.params.trainable, **cost.params.by_kind()},
-        "macs": cost.macs.total,
-        "flops": cost.macs.flops,
-        "depth": cost.depth,
-        "activation_bytes_per_sample": memory.activations.per_sample,
-        "inference_peak_bytes": memory.peak.at(1),
-        "training": {
-            "batch": batch,
-            "optimizer": optimizer,
-            "kept_bytes": memory.kept.at(batch),
-            "parameter_bytes": memory.weights,
-            "gradient_bytes": memory.gradients,
-            "optimizer_bytes": memory.state(optimizer),
-            "total_bytes": memory.training(batch, optimizer),
-        },
-        "receptive_fields": [_field_record(seen) for seen in cost.fields],
-        "uncounted_externs": list(cost.unknown),
-    }

@@ -179,10 +179,20 @@ def test_summary(run: Program) -> None:
     assert f"{3 * 9 * 32 + 330:,}" in ran.out
 
 
-def test_summary_as_json_round_trips(run: Program) -> None:
+def test_summary_as_json_has_the_counts(run: Program) -> None:
+    ran = run("summary", "good.arch", "-p", "width=32", "--format", "json")
+    record = json.loads(ran.out)
+    assert (ran.code, ran.err) == (0, "")
+    assert (record["network"], record["arguments"]["width"]) == ("Tiny", 32)
+    assert record["totals"]["parameters"]["total"] == 3 * 9 * 32 + 330
+    assert sum(row["macs"] for row in record["rows"]) == record["totals"]["macs"] > 0
+    assert record["rows"][0]["shape"] == [32, 16, 16]
+
+
+def test_the_json_stage_round_trips(run: Program) -> None:
     from archdsl.schema import from_json, to_json
 
-    ran = run("summary", "good.arch", "--format", "json")
+    ran = run("show", "good.arch", "--stage", "json")
     assert to_json(from_json(ran.out)) == ran.out
 
 

@@ -18,12 +18,12 @@ PACKAGE = ROOT / "archdsl"
 ROWS = (
     ("visible", "record", "scalar", "source", "deep"),
     ("fsio", "diagnostic", "suggest", "synonyms", "limits"),
-    ("codes",),
+    ("codes", "ice"),
     ("syntax", "ops", "recipe"),
-    ("inits", "ir"),
+    ("inits", "inputs", "ir"),
     ("elaborate",),
     ("analyses",),
-    ("lints", "emit", "render", "schema", "schema_read", "schema_write", "summary", "inputs", "ice", "show"),
+    ("lints", "emit", "render", "schema", "schema_read", "schema_write", "summary", "summary_json", "show"),
     ("config",),
     ("pipeline",),
     ("spec", "verify", "console", "explain", "report"),
@@ -35,7 +35,7 @@ ROWS = (
     ("__main__",),
 )
 # Pairs of one row that belong together.
-TOGETHER = {("schema", "schema_read"), ("schema", "schema_write")}
+TOGETHER = {("schema", "schema_read"), ("schema", "schema_write"), ("summary", "summary_json")}
 TORCH = ("train", "verify", "spec")
 # Files that are lists of like things.
 TABLES = {

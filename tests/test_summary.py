@@ -8,7 +8,8 @@ from building import Body, conv, resnet, wrn
 
 from archdsl.analyses import cost
 from archdsl.ir.graph import Graph, Parameter
-from archdsl.summary import Row, document, rows, summary
+from archdsl.summary import Row, rows, summary
+from archdsl.summary_json import document
 
 
 def test_the_deepest_network_fits_a_page() -> None:

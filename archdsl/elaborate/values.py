@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from archdsl.elaborate.frame import Frame
     from archdsl.elaborate.load import Module
+    from archdsl.ops.op import Value as Attr
 
 
 class Unknown(Enum):
@@ -209,7 +210,7 @@ def layer_name(layer: Layer) -> str:
     return layer.label if isinstance(layer, Named) else layer_name(layer.layer)
 
 
-def shown(value: Value | Number) -> str:
+def shown(value: Value | Attr | Number) -> str:
     """A plain value as the language writes it; never longer than a line."""
     if isinstance(value, Scalar):
         return _number(value.value)

@@ -5,6 +5,8 @@ Every command imports what it needs when it runs: `lint` never loads torch, pyda
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
 from enum import StrEnum
 from typing import Annotated
@@ -185,4 +187,5 @@ def show(
 def main() -> None:
     """The program."""
     prepare()
+    atexit.register(gc.freeze)  # the system takes all memory back at once: a last search for garbage is time lost
     app()

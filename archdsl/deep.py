@@ -41,6 +41,7 @@ def run(work: Callable[[], T]) -> T:
             thread.join()
         finally:
             if collecting:
+                _let_age()
                 gc.enable()
             threading.stack_size(stack)
             sys.setrecursionlimit(frames)
@@ -48,3 +49,10 @@ def run(work: Callable[[], T]) -> T:
     if not succeeded:
         raise value  # type: ignore[misc]
     return value  # type: ignore[return-value]
+
+
+def _let_age() -> None:
+    """Count what is there as old: the next search for young garbage need not go through all of it."""
+    if not gc.get_freeze_count():  # else the caller has frozen objects of its own
+        gc.freeze()
+        gc.unfreeze()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -50,3 +51,4 @@ def _make_room(memo: dict[K, V], most: int) -> None:
     """Forget everything where there is too much: memory stays bounded, and the same files give the same run."""
     if len(memo) >= most:
         memo.clear()
+        gc.collect()  # graphs and their flows hold each other

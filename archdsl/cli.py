@@ -127,6 +127,7 @@ def train(
     change: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Run so many, the schedule stretched to fit.")] = None,
     out: Annotated[str | None, typer.Option(metavar="DIR", help="The run folder; else the next free in runs/.")] = None,
+    teacher: Annotated[str | None, typer.Option(metavar="RUN", help="A trained teacher; else it is trained first.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest whole checkpoint in --out.")] = False,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda")] = "auto",
     precision: Annotated[str, typer.Option(metavar="auto|fp32|bf16|fp16")] = "auto",
@@ -148,8 +149,9 @@ def train(
     """Train the network of a file as its recipe says, into a folder of its own."""
     flags = ("data", "data_dir", "epochs", "out", "resume", "device", "precision", "engine", "threads", "micro_batch")
     more = ("limit", "dry_run", "overfit_batch", "keep", "save_steps", "unofficial", "workers", "worker_timeout")
+    rest = ("teacher",)
     given = locals()
-    options = {name: given[name] for name in (*flags, *more)}
+    options = {name: given[name] for name in (*flags, *more, *rest)}
     guarded(lambda: commands.train(path, commands.request(parameter, network, variant), options, recipe, change or []))
 
 

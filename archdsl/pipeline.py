@@ -122,7 +122,7 @@ def _check(source: Source, request: Request, reader: Reader | None, known: Known
     networks = Networks(module, bag, known)
     built = _requested(networks, request, bag)
     checked = tuple(_with_cost(one, networks) for one in built)
-    recipes = tuple(_recipes(module, networks, request, built[0].graph if built else None))
+    recipes = tuple(_recipes(module, networks, request, built))
     result = Checked(source, module.file, checked, recipes, bag)
     if not len(bag):
         known.keep(networks.session.memo)
@@ -131,14 +131,15 @@ def _check(source: Source, request: Request, reader: Reader | None, known: Known
     return result
 
 
-def _recipes(module: Module, networks: Networks, request: Request, student: Graph | None) -> Iterator[CheckedRecipe]:
+def _recipes(module: Module, networks: Networks, request: Request, built: list[Built]) -> Iterator[CheckedRecipe]:
     """The recipes of a file, its own first. Those it imports are checked by their own file's lint, and to train."""
-    for home, declaration in sorted(module.names.values(), key=lambda name: name[0] is not module):
+    for name, (home, declaration) in sorted(module.names.items(), key=lambda item: item[1][0] is not module):
         if isinstance(declaration, ast.Recipe):
             if home is module or request.imported_recipes:
-                yield check_recipe(declaration, home, networks.session, student)
+                graphs = [one.graph for one in built]
+                yield replace(check_recipe(declaration, home, networks.session, graphs), name=name)
             else:
-                yield CheckedRecipe(declaration.name.text, {}, None)
+                yield CheckedRecipe(name, {}, None)
 
 
 def _with_cost(built: Built, networks: Networks) -> CheckedNetwork:

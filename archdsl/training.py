@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,16 +11,19 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from archdsl.inputs import STDIN, Misuse
+from archdsl.ir.taps import tapped
 from archdsl.recipe import Recipe, override
+from archdsl.recipe.records import Hint
 from archdsl.scalar import Scalar
 from archdsl.suggest import nearest
 from archdsl.syntax import ast
-from archdsl.train.job import Job, StepMemory, TrainConfig
+from archdsl.train.job import Job, StepMemory, Tapped, TrainConfig
 
 if TYPE_CHECKING:
+    from archdsl.elaborate.teachers import Teacher
     from archdsl.pipeline import Checked, CheckedNetwork
 
-_PATHS = ("data_dir", "out")
+_PATHS = ("data_dir", "out", "teacher")
 
 
 def config(options: Mapping[str, object]) -> TrainConfig:
@@ -44,6 +48,7 @@ def chosen_recipe(checked: Checked, name: str | None, changes: Sequence[str]) ->
 
 def job(path: str, checked: Checked, network: CheckedNetwork, module: str, recipe: Recipe) -> Job:
     """What the trainer needs to know of a compiled network. A run is called as its file is."""
+    teacher = _teacher(checked, network, recipe)
     return Job(
         name=network.name if path == STDIN else Path(path).stem,
         spec=checked.source.text,
@@ -56,7 +61,61 @@ def job(path: str, checked: Checked, network: CheckedNetwork, module: str, recip
         image=network.graph.inputs[0].values,
         memory=_memory(network, recipe),
         claims=dict(_claims(checked, network)),
+        tapped=_tapped(checked, network, [hint.layer for hint in _hints(recipe)] if teacher else []),
+        teacher=teacher and _teaching(checked, teacher, recipe),
     )
+
+
+def _teacher(checked: Checked, network: CheckedNetwork, recipe: Recipe) -> Teacher | None:
+    """The teacher of the recipe, which may be changed by now; it must still suit the network."""
+    from archdsl.elaborate.teachers import misfits
+
+    if recipe.teacher is None:
+        return None
+    wanted = recipe.teacher, recipe.teacher_recipe
+    found = [r.teacher for r in checked.recipes if r.recipe and (r.recipe.teacher, r.recipe.teacher_recipe) == wanted]
+    if not found or found[0] is None:
+        raise Misuse("--set: a teacher is a network that a recipe of the file names")
+    for problem in misfits(recipe, found[0].network.graph, network.graph):
+        raise Misuse(f"{network.variant or network.name}: {problem.message}")
+    return found[0]
+
+
+def _teaching(checked: Checked, teacher: Teacher, recipe: Recipe) -> Job:
+    """How the teacher is trained, and its modules for the hints that are taken from it."""
+    from archdsl.analyses.cost import cost
+    from archdsl.pipeline import CheckedNetwork, emit
+
+    built = teacher.network
+    network = CheckedNetwork(built.network.name.text, None, built.parameters, built.graph, cost(built.graph))
+    return Job(
+        name="teacher",
+        spec=checked.source.text,
+        module=emit(checked, network),
+        network=network.name,
+        recipe=teacher.recipe,
+        auxiliary_weights=tuple(_weight(aux.weight) for aux in network.graph.auxiliaries),
+        parameters=network.cost.params.total,
+        macs=network.cost.macs.total,
+        memory=_memory(network, teacher.recipe),
+        tapped=_tapped(checked, network, [hint.of for hint in _hints(recipe)]),
+    )
+
+
+def _tapped(checked: Checked, network: CheckedNetwork, names: Sequence[str]) -> dict[str, Tapped]:
+    """For each layer the module that also gives its output."""
+    from archdsl.pipeline import emit
+
+    graphs = {name: tapped(network.graph, name) for name in names}
+    return {
+        name: Tapped(emit(checked, replace(network, graph=graph)), graph.outputs[-1].values)
+        for name, graph in graphs.items()
+    }
+
+
+def _hints(recipe: Recipe) -> list[Hint]:
+    losses = (stage.loss for stage in recipe.stages)
+    return [loss for loss in losses if isinstance(loss, Hint)]
 
 
 def _named(checked: Checked, name: str | None) -> Recipe:

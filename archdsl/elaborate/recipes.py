@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -34,17 +34,17 @@ class CheckedRecipe:
 
 
 def check_recipe(
-    declaration: ast.Recipe, module: Module, session: Session, student: Graph | None = None
+    declaration: ast.Recipe, module: Module, session: Session, students: Sequence[Graph] = ()
 ) -> CheckedRecipe:
     """The recipe as data; what is wrong with it is reported at its place.
 
-    student: the network that it is to train, which must fit the recipe's teacher.
+    students: the networks that it may be meant for; one of them must fit the recipe's teacher.
     """
     checked = _validated(declaration, module, session)
     if checked.recipe is None or checked.recipe.teacher is None:
         return checked
     frame = Frame(session, module, Assembly())
-    return replace(checked, teacher=_teacher(declaration, checked.recipe, frame, student))
+    return replace(checked, teacher=_teacher(declaration, checked.recipe, frame, students))
 
 
 def _validated(declaration: ast.Recipe, module: Module, session: Session) -> CheckedRecipe:
@@ -101,14 +101,21 @@ def _what(declared: object) -> str:
     return "a recipe" if isinstance(declared, ast.Recipe) else ""
 
 
-def _teacher(declaration: ast.Recipe, recipe: Recipe, frame: Frame, student: Graph | None) -> Teacher | None:
+def _teacher(declaration: ast.Recipe, recipe: Recipe, frame: Frame, students: Sequence[Graph]) -> Teacher | None:
     """The recipe's teacher, unless something about it is wrong (reported)."""
     network = built(_setting(declaration, "teacher").value, Networks(frame.module, frame.session.bag))
     training = _teacher_recipe(declaration, recipe, frame)
-    found = misfits(recipe, network.graph, student) if network is not None and student is not None else ()
+    found = _all_misfits(recipe, network.graph, students) if network is not None else ()
     if _report(found, declaration, frame) or network is None or training is None:
         return None
     return Teacher(network, training)
+
+
+def _all_misfits(recipe: Recipe, teacher: Graph, students: Sequence[Graph]) -> Sequence[Problem]:
+    """Why no network can learn from the teacher: what speaks against the first that is not the teacher itself."""
+    others = [student for student in students if student.name != teacher.name] or students
+    found = [list(misfits(recipe, teacher, student)) for student in others]
+    return found[0] if found and all(found) else ()
 
 
 def _teacher_recipe(declaration: ast.Recipe, recipe: Recipe, frame: Frame) -> Recipe | None:

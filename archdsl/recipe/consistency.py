@@ -26,8 +26,9 @@ def conflicts(recipe: Recipe) -> Iterator[Problem]:
 
 
 def _lengths(recipe: Recipe) -> Iterator[Problem]:
+    used = not recipe.stages or (recipe.teacher is not None and recipe.teacher_recipe is None)
     for name in ("epochs", "iterations"):
-        if getattr(recipe, name) is not None and recipe.stages and all(_has_length(s) for s in recipe.stages):
+        if getattr(recipe, name) is not None and not used and all(_has_length(s) for s in recipe.stages):
             yield Problem((name,), f"`{name}` has no use: every stage has a length of its own")
     for number, stage in enumerate(recipe.stages):
         if stage.epochs is not None and stage.iterations is not None:

@@ -31,6 +31,8 @@ class TrainConfig(BaseModel):
     """Take data files whose checksums are not the published ones."""
     out: Path | None = None
     """The run folder; without one, the next free `runs/<name>-<number>`."""
+    teacher: Path | None = None
+    """A run folder with the trained teacher; without one the recipe's teacher is trained first."""
     resume: bool = False
     """Go on from the newest whole checkpoint in `out`."""
     epochs: Annotated[int, Field(ge=1, le=100_000)] | None = None
@@ -51,6 +53,8 @@ class TrainConfig(BaseModel):
     """How many checkpoints stay, besides the best."""
     save_steps: Whole | None = None
     """Also save every so many steps, not only after each epoch."""
+    report: bool = True
+    """Write pictures and `report.md` after the last epoch."""
 
     @model_validator(mode="after")
     def _resume_needs_a_folder(self) -> TrainConfig:
@@ -71,6 +75,14 @@ class StepMemory:
     def at(self, batch: int) -> int:
         """For a batch of so many images."""
         return self.per_image * batch + self.fixed
+
+
+@dataclass(frozen=True)
+class Tapped:
+    """The text of a module that gives the output of an inner layer after its own, and that output's size."""
+
+    module: str
+    size: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -99,3 +111,21 @@ class Job:
     memory: StepMemory | None = None
     claims: Mapping[str, float] = field(default_factory=dict[str, float])
     """The paper's test error by data set, as a share."""
+    tapped: Mapping[str, Tapped] = field(default_factory=dict[str, Tapped])
+    """Modules that also give an inner layer, by its name; for those that a recipe asks about."""
+    teacher: Job | None = None
+    """The network that the recipe learns from, and how it is trained where no run of it is given."""
+    start: Path | None = None
+    """The run folder whose weights this one begins with."""
+    guide: Guide | None = None
+    """The trained network that this run learns from."""
+
+
+@dataclass(frozen=True)
+class Guide:
+    """A trained teacher; where a hint is taken from it, `job` has the module that gives the layer."""
+
+    job: Job
+    weights: Path
+    sizes: tuple[tuple[int, ...], tuple[int, ...]] | None = None
+    """Of the layer that learns and of the one that it learns from, without the batch."""

@@ -11,6 +11,7 @@ from time import monotonic
 from torch import Tensor, nn
 
 from archdsl.fsio import FileTrouble
+from archdsl.recipe.records import PcaColour
 from archdsl.train import checkpoint, engine, folder, saving
 from archdsl.train.augment import Batch, Chance, augment
 from archdsl.train.checkpoint import Checkpoint
@@ -18,9 +19,10 @@ from archdsl.train.data.images import Split, Taken
 from archdsl.train.diagnose import first_not_finite
 from archdsl.train.distributed import ALONE, Portion, Team
 from archdsl.train.evaluate import Verdict, judge
-from archdsl.train.normalize import fit, through, to_float
+from archdsl.train.normalize import fit, principal_colours, through, to_float
 from archdsl.train.progress import Reporter, Row
 from archdsl.train.randomness import key, permutation
+from archdsl.train.schedule import plateau_drops, watched_errors
 from archdsl.train.signals import Flag
 from archdsl.train.state import Plan, Progress
 from archdsl.train.step import Stepper
@@ -46,7 +48,8 @@ class Trainer:
         self.run_step = engine.engine(self.stepper, team, reporter.note)
         self.model = self.stepper.model
         self.train_split, self.validation, self.test = self._splits()
-        self.normalize = fit(self.recipe.normalize, self.train_split)
+        self.normalize = fit(self.recipe.normalize, self.train_split, self.recipe.resize)
+        self.colours = self._colours()
         self.progress = Progress()
         self.failed_saves = 0
 
@@ -55,6 +58,11 @@ class Trainer:
         train, test = self.plan.images.train.to(where), self.plan.images.test.to(where)
         cut = len(train) - held
         return train.part(0, cut), train.part(cut, len(train)) if held else None, test
+
+    def _colours(self) -> Tensor | None:
+        if not any(isinstance(record, PcaColour) for record in self.recipe.augment):
+            return None
+        return principal_colours(self.train_split, self.normalize)
 
     # --- the run
 
@@ -115,13 +123,13 @@ class Trainer:
         batch = Batch(through(self.normalize, to_float(pixels)), labels)
         p = self.progress
         chance = Chance(self.recipe.seed, p.epoch, index, p.seen)
-        return augment(self.recipe.augment, batch, chance, self.clock.done(p.step))
+        return augment(self.recipe.augment, batch, chance, self.clock.done(p.step), self.colours)
 
     def _close_epoch(self) -> None:
         """Judge, write down, save. A signal while judging saves the state before it, and judging starts over later."""
         p = self.progress
         loss, error = _means(self.team.total(self.stepper.sums))
-        lr = float(self.stepper.optimizer.prepare(p.step - 1, p.warm_end))
+        lr = float(self.stepper.optimizer.prepare(p.step - 1, p.warm_end, p.drops))
         validation = self._judge(self.validation) if self.validation else None
         test = self._judge(self.test)
         row = Row(
@@ -137,6 +145,7 @@ class Trainer:
         )
         p.rows.append(row)
         p.epoch, p.seen, p.seconds = p.epoch + 1, 0, 0.0
+        p.drops = plateau_drops(self.recipe, self.clock, watched_errors(self.recipe, p.rows))
         self.stepper.sums.zero_()
         self.reporter.row(row)
         self._write_metrics()

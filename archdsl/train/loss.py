@@ -48,6 +48,15 @@ def total(measure: Measure, outputs: Sequence[Tensor], batch: Batch, weights: Se
 
 
 def faded(recipe: Recipe, weights: Sequence[float], done: float) -> list[float]:
-    """The weights of auxiliary outputs when the share `done` of the run is behind us."""
+    """The weights of what is added to the main loss when the share `done` of the run is behind us.
+
+    Those of auxiliary outputs, and after them that of the teacher's answers, where there is one.
+    """
     factor = 1 - (1 - recipe.auxiliary.to) * done if isinstance(recipe.auxiliary, Fade) else 1.0
-    return [weight * factor for weight in weights]
+    return [weight * factor for weight in weights] + _taught(recipe.loss, done)
+
+
+def _taught(loss: Loss, done: float) -> list[float]:
+    if not isinstance(loss, Distill):
+        return []
+    return [loss.weight if loss.to is None else loss.weight + (loss.to - loss.weight) * done]

@@ -16,7 +16,8 @@ from torch import nn
 
 from archdsl.fsio import FileTrouble, lock, make_directory
 from archdsl.recipe import Recipe
-from archdsl.train import chance, checkpoint, device, folder, network
+from archdsl.recipe.records import Crop, ResizedCrop
+from archdsl.train import chance, checkpoint, device, folder, network, stages, teaching, view
 from archdsl.train.data import Images, load
 from archdsl.train.data.request import request
 from archdsl.train.device import Device, Hardware
@@ -39,7 +40,7 @@ def run(config: TrainConfig, job: Job, console: Console | None = None) -> int:
     """
     console = console or Console()
     try:
-        train(config, job, console)
+        stages.train(config, job, console, train)
     except TrainTrouble as trouble:
         _say(console, f"{'' if isinstance(trouble, Stopped) else 'error: '}{trouble}")
         return trouble.exit_code
@@ -50,7 +51,7 @@ def run(config: TrainConfig, job: Job, console: Console | None = None) -> int:
 
 
 def train(config: TrainConfig, job: Job, console: Console, hardware: Hardware | None = None) -> list[Row]:
-    """The same, raising what goes wrong; returns the metrics, one row an epoch."""
+    """The same for one stage, raising what goes wrong; returns the metrics, one row an epoch."""
     out = folder.choose(config, job.name)
     make_directory(out)
     with lock(out / "run.lock"), watched() as flag:
@@ -62,6 +63,7 @@ def train(config: TrainConfig, job: Job, console: Console, hardware: Hardware | 
         chance.seed_all(recipe.seed)
         model = network.build(out / folder.MODEL, job)
         network.check_evaluation(model, recipe)
+        teaching.begin(model, job)
         where = _tried(model, images, job, where)
         plan = _plan(config, job, recipe, images, where, out)
         shown = reporter(console, plan.clock.total, recipe.batch)
@@ -110,7 +112,8 @@ def _images(config: TrainConfig, job: Job) -> Images:
 def _recipe(config: TrainConfig, recipe: Recipe) -> Recipe:
     if not config.overfit_batch:
         return recipe
-    return recipe.model_copy(update={"augment": (), "validation": 0, "early_stop": None})
+    windows = tuple(record for record in recipe.augment if isinstance(record, Crop | ResizedCrop))
+    return recipe.model_copy(update={"augment": windows, "validation": 0, "early_stop": None})
 
 
 def _plan(config: TrainConfig, job: Job, recipe: Recipe, images: Images, where: Device, out: Path) -> Plan:
@@ -122,6 +125,7 @@ def _plan(config: TrainConfig, job: Job, recipe: Recipe, images: Images, where: 
         out=out,
         identity=_identity(config, job, recipe, images),
         auxiliary_weights=job.auxiliary_weights,
+        guide=job.guide,
         keep=config.keep,
         save_steps=config.save_steps,
         micro_batch=config.micro_batch,
@@ -140,6 +144,7 @@ def _identity(config: TrainConfig, job: Job, recipe: Recipe, images: Images) -> 
     """Two runs with the same identity compute the same numbers, given the same machine."""
     parts = [job.module, job.network, repr(sorted(job.arguments.items())), recipe.model_dump_json()]
     parts += [images.name, images.fingerprint]
+    parts += [teaching.digest(job)]
     parts += [repr((len(images.train), len(images.test), config.epochs, config.dry_run, job.auxiliary_weights))]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
@@ -157,14 +162,16 @@ def _tried(model: nn.Module, images: Images, job: Job, where: Device) -> Device:
 
 
 def _try(model: nn.Module, images: Images, job: Job, where: Device) -> None:
+    view.check_window(job.recipe, *images.shape[1:], images.name)
     trial = network.moved(copy.deepcopy(model), where).train()
     pixels, _ = next(images.train.part(0, 2).to(where.device).in_order(2))
     with torch.random.fork_rng(), where.autocast():
-        results = network.outputs(trial, to_float(pixels))
+        results = network.outputs(trial, view.tried(to_float(pixels), job.recipe))
     sum(result.float().sum() for result in results).backward()  # pyright: ignore[reportAttributeAccessIssue]
-    if len(results) - 1 != len(job.auxiliary_weights):
+    auxiliaries = len(results) - (2 if job.guide is not None and job.guide.sizes is not None else 1)
+    if auxiliaries != len(job.auxiliary_weights):
         raise Misfit(
-            f"{job.network} has {len(results) - 1} auxiliary outputs, but {len(job.auxiliary_weights)} have a weight"
+            f"{job.network} has {auxiliaries} auxiliary outputs, but {len(job.auxiliary_weights)} have a weight"
         )
     if results[0].shape[1:] != (len(images.classes),):
         found = " × ".join(map(str, results[0].shape[1:]))

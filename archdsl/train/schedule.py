@@ -24,6 +24,7 @@ from archdsl.recipe.records import (
     Sgdr,
     Steps,
 )
+from archdsl.train.progress import Row
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,13 @@ def momentum(recipe: Recipe, clock: Clock, step: int) -> float | None:
         return None
     share = min(clock.epoch(step) / sgd.momentum_epochs, 1.0)
     return sgd.momentum + (sgd.momentum_to - sgd.momentum) * share
+
+
+def watched_errors(recipe: Recipe, rows: Sequence[Row]) -> list[float]:
+    """The errors that a plateau is about, one an epoch."""
+    of = recipe.schedule.of if isinstance(recipe.schedule, Plateau) else "train"
+    found = [{"train": r.train_error, "test": r.test_error, "validation": r.validation_error}[of] for r in rows]
+    return [error for error in found if error is not None]
 
 
 def _warm_rate(recipe: Recipe, clock: Clock, step: int, warm_end: int | None) -> float | None:

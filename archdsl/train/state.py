@@ -8,6 +8,7 @@ from pathlib import Path
 from archdsl.recipe import Recipe
 from archdsl.train.data.images import Images
 from archdsl.train.device import Device
+from archdsl.train.job import Guide
 from archdsl.train.progress import Row
 from archdsl.train.schedule import Clock
 
@@ -20,6 +21,8 @@ class Progress:
     seen: int = 0
     step: int = 0
     warm_end: int | None = None
+    drops: int = 0
+    """How often a schedule that watches errors has let the rate fall."""
     average_updates: int = 0
     seconds: float = 0.0
     """Of the epoch under way, over all interruptions."""
@@ -43,6 +46,7 @@ class Plan:
     identity: str
     """A digest of network, recipe and data: a checkpoint of another run does not fit."""
     auxiliary_weights: tuple[float, ...] = ()
+    guide: Guide | None = None
     keep: int = 2
     save_steps: int | None = None
     micro_batch: int | None = None

@@ -16,9 +16,11 @@ from archdsl.train import network
 from archdsl.train.augment import Batch
 from archdsl.train.average import Average
 from archdsl.train.distributed import ALONE, Team, unshared
-from archdsl.train.loss import faded, measure, total
+from archdsl.train.loss import faded, measure
 from archdsl.train.optimizer import Optimizer
+from archdsl.train.phases import Phases
 from archdsl.train.state import Plan, Progress
+from archdsl.train.teaching import objective
 
 
 class Stepper:
@@ -41,6 +43,8 @@ class Stepper:
         self.shared = team.averaged(self.model)
         self.forward: Callable[[Tensor], Any] = self.shared
         self.measure = measure(self.recipe.loss)
+        self.objective = objective(self.recipe, plan.guide, plan.out, self.device)
+        self.phases = Phases(self.model, self.recipe.dropout, plan.clock)
         self.auxiliary: Sequence[float] = ()
         self.sums = torch.zeros(3, dtype=torch.float64, device=where)
         self.window = torch.zeros(2, dtype=torch.float64, device=where)
@@ -48,7 +52,8 @@ class Stepper:
 
     def prepare(self, progress: Progress) -> None:
         """Set what changes from step to step: rates, and the weights of auxiliary losses."""
-        self.optimizer.prepare(progress.step, progress.warm_end)
+        self.optimizer.prepare(progress.step, progress.warm_end, progress.drops)
+        self.phases.set(progress.step)
         self.auxiliary = faded(self.recipe, self.plan.auxiliary_weights, self.plan.clock.done(progress.step))
         if self.average:
             self.average.prepare()
@@ -81,7 +86,7 @@ class Stepper:
             with unshared(self.shared, last=done == count):
                 with self.device.autocast():
                     results = network.outputs(self.forward, part.images)
-                loss = total(self.measure, results, part, self.auxiliary)
+                loss = self.objective(results, part, self.auxiliary)
                 self.scaler.scale(loss * (share * weight)).backward()
             whole += loss.detach() * share
             if counts:

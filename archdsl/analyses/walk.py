@@ -178,7 +178,7 @@ def _application(
 
 def sizes(wires: tuple[Wire, ...]) -> tuple[Sizes, ...]:
     """The shapes of wires, as plain ints."""
-    return tuple(wire.values for wire in wires)
+    return tuple([wire.values for wire in wires])
 
 
 class Summed(Protocol):

@@ -132,6 +132,8 @@ COMPOUND = (tuple, *LAYERS)
 
 def parts(value: Value) -> tuple[Value, ...]:
     """The values that a list or a layer is made of."""
+    if isinstance(value, Scalar):  # most are
+        return ()
     if isinstance(value, tuple):
         return value
     if isinstance(value, Sequence):

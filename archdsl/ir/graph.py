@@ -37,7 +37,7 @@ class Wire:
     def values(self) -> tuple[int, ...]:
         """The shape as plain ints."""
         if self._values is None:
-            self._values = tuple(int(d) for d in self.shape)
+            self._values = tuple([int(d) for d in self.shape])
         return self._values
 
 

@@ -54,6 +54,8 @@ class Step:
     def number(self, name: str) -> int:
         """A whole-number attribute, the larger of two where it is a pair; 1 where there is none."""
         value = self.attrs.get(name, 1)
+        if type(value) is int:
+            return value
         parts = value if isinstance(value, tuple) else (value,)
         return max((int(cast("int", p)) for p in parts if isinstance(p, int)), default=1)
 

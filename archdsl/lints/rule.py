@@ -44,8 +44,8 @@ class Context:
     recipes: frozenset[str] = frozenset()  # the names of all recipes, imported ones included
 
     def flows(self) -> Iterator[Flow]:
-        """The flow of each network."""
-        return (network.flow for network in self.networks)
+        """The flow of each network; of several that are the same, once."""
+        return iter({id(network.graph): network.flow for network in self.networks}.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from zoo import REFERENCE, ROOT, Entry, zoo
 
 import archdsl
 from archdsl.ir.graph import Chain, Node
+from archdsl.ir.verify import verify
 from archdsl.train.optimizer import treatments
 
 SPECS = sorted(path.stem for path in (ROOT / "specs").glob("*.arch"))
@@ -184,6 +185,12 @@ def test_a_spec_has_no_findings(spec: str) -> None:
     path = str(ROOT / "specs" / f"{spec}.arch")
     findings = archdsl.load(path).checked.diagnostics
     assert [f.title for f in findings if f.severity.name != "NOTE"] == []
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_the_graphs_of_a_spec_do_not_contradict_themselves(spec: str) -> None:
+    for network in archdsl.load(str(ROOT / "specs" / f"{spec}.arch")).checked.networks:
+        verify(network.graph)
 
 
 @pytest.mark.parametrize("spec", SPECS)

@@ -264,13 +264,18 @@ def _errors(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     return [d for d in diagnostics if d.severity is Severity.ERROR]
 
 
+_MISUSED = ("A401", "A402")  # by number: to import what makes them takes as long as a lint
+
+
 def _severity(diagnostics: Iterable[Diagnostic]) -> Exit:
-    """The exit code for findings: a limit is told apart, a note is none."""
+    """The exit code for findings: a limit and a `-p` that does not fit are told apart, a note is none."""
     from archdsl.syntax.errors import over_limit
 
     codes = {d.code for d in diagnostics if d.severity is not Severity.NOTE}
     if over_limit.code in codes:
         return Exit.LIMIT
+    if not codes.isdisjoint(_MISUSED):
+        return Exit.MISUSE
     return Exit.FINDINGS if codes else Exit.CLEAN
 
 

@@ -66,4 +66,4 @@ _PARAMETERS = {
 def synonym(name: str, known: Container[str]) -> str | None:
     """The name in `known` of what is called `name` elsewhere."""
     key = name.casefold().replace("_", "")
-    return next((table[key] for table in (_LAYERS, _PARAMETERS) if table.get(key) in known), None)
+    return next((table[key] for table in (_LAYERS, _PARAMETERS) if key in table and table[key] in known), None)

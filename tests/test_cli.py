@@ -255,6 +255,8 @@ WRONG: list[tuple[Sequence[str], str]] = [
     (["lint", "good.arch", "-p", "width=1", "-p", "width=2"], "twice"),
     (["lint", "empty"], "no .arch file"),
     (["show", "good.arch", "--stage", "bytecode"], "bytecode"),
+    (["summary", "good.arch", "-p", "widht=3"], "did you mean `width`?"),
+    (["compile", "typed.arch", "-p", "width=x"], "error[A402]"),
 ]
 
 
@@ -263,6 +265,7 @@ WRONG: list[tuple[Sequence[str], str]] = [
 )
 def test_misuse_is_code_two(run: Program, arguments: Sequence[str], words: str) -> None:
     Path("empty").mkdir()
+    Path("typed.arch").write_text(GOOD.replace("width = 16", "width: int = 16"), encoding="utf-8")
     ran = run(*arguments)
     assert (ran.code, ran.out) == (2, "")
     assert words in ran.err

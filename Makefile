@@ -1,7 +1,8 @@
 # make test     everything that must hold, in a few minutes
-# make prove    the long proofs, before a release
+# make prove    the long proofs, before a release; ends with a table of what they did
 # make demo     lint, compile and train, as in the README
-# make update   write again what is derived: the parser's tables, the published schema, the reference, generated/
+# make update   write again what is derived: the parser's tables, the published schema, the reference, generated/,
+#               the table in the README
 # make check    style and types
 # make clean    forget the environment and all caches
 #
@@ -22,8 +23,12 @@ export OMP_NUM_THREADS ?= 1
 test: venv
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
+# ARCHDSL_SOAK=0.02 takes a fiftieth of all cases: a rehearsal.
 prove: venv
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m prove
+	status=0
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'prove or promised' --soak || status=$$?
+	$(BIN)/python tests/soak.py
+	exit $$status
 
 demo: export OMP_NUM_THREADS := $(JOBS)
 demo: venv
@@ -38,6 +43,7 @@ update: venv
 	$(BIN)/python -m archdsl.schema > docs/schema/.new && mv docs/schema/.new docs/schema/network.schema.json
 	$(BIN)/python -m archdsl.ops.reference > docs/.new && mv docs/.new docs/primitives.md
 	$(BIN)/archdsl compile specs -o generated
+	$(BIN)/python -m pytest -q -n 0 tests/test_report.py --update
 
 check: venv
 	$(BIN)/ruff check .

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from archdsl.elaborate.metrics import METRICS
 from archdsl.ir.graph import Chain, Graph, Node, Prim
 
 if TYPE_CHECKING:
@@ -24,7 +25,12 @@ BATCH = 128  # images, for the memory of a training step
 
 @dataclass(frozen=True)
 class Entry:
-    """One network. memory: bytes of a training step with SGD and `BATCH` images; errors: published, in percent."""
+    """One network.
+
+    memory: bytes of a training step with SGD and `BATCH` images. printed_memory: bytes that the paper reports, of its
+    own machine and way of counting; None where it reports none. checked: how many claims of the file were held against
+    the network. errors: published, in percent.
+    """
 
     spec: str
     network: str
@@ -33,7 +39,9 @@ class Entry:
     macs: int
     features: int | None
     memory: int
+    printed_memory: int | None
     claimed: str
+    checked: int
     errors: dict[str, float]
 
 
@@ -57,7 +65,9 @@ def _entry(checked: Checked, network: CheckedNetwork) -> Entry:
         macs=network.cost.macs.total,
         features=feature_dimension(network.graph),
         memory=network.cost.memory.training(BATCH),
+        printed_memory=next((int(c.value) for c in network.claims if c.metric == "memory"), None),
         claimed=_claimed(network),
+        checked=sum(c.metric in METRICS for c in network.claims),
         errors={c.subject: float(c.value) * 100 for c in network.claims if c.metric == "error"},
     )
 
@@ -94,10 +104,16 @@ def _columns(rows: Sequence[Entry]) -> list[tuple[str, list[str]]]:
         ("paper", [row.claimed for row in rows]),
         ("MACs", [f"{row.macs:,}" for row in rows]),
         ("features", [f"{row.features:,}" if row.features else "" for row in rows]),
-        ("training MB", [f"{row.memory / 1e6:,.0f}" for row in rows]),
+        ("training MB", [_megabytes(row.memory) for row in rows]),
+        ("printed MB", [_megabytes(row.printed_memory) for row in rows]),
+        ("claims", [str(row.checked) for row in rows]),
     ]
     columns += [(f"{name} %", [_percent(row.errors.get(name)) for row in rows]) for name in sets]
     return [(title, cells) for title, cells in columns if any(cells)]
+
+
+def _megabytes(memory: int | None) -> str:
+    return "" if memory is None else f"{memory / 1e6:,.0f}"
 
 
 def _percent(error: float | None) -> str:
@@ -124,7 +140,8 @@ def _aligned(line: list[str], widths: list[int]) -> str:
 def _note() -> str:
     return (
         "depth: weight layers on the longest path. training MB: what autograd keeps for a batch of "
-        f"{BATCH}, parameters, gradients and SGD's momentum, float32.\nErrors are the papers'; every count is checked."
+        f"{BATCH}, parameters, gradients and SGD's momentum, float32.\nclaims: how many of the file's were checked. "
+        "Errors, and what is printed, are the papers'."
     )
 
 

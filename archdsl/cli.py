@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from archdsl import commands
+from archdsl import cli_runs, commands
 from archdsl.console import guarded, prepare
 
 app = typer.Typer(
@@ -139,6 +139,7 @@ def train(
     overfit_batch: Annotated[bool, typer.Option("--overfit-batch", help="One batch, over and over.")] = False,
     keep: Annotated[int, typer.Option(help="How many checkpoints stay, besides the best.")] = 2,
     save_steps: Annotated[int | None, typer.Option(help="Save every so many steps, too.")] = None,
+    report: Annotated[bool, typer.Option("--report/--no-report", help="Pictures and report.md at the end.")] = True,
     unofficial: Annotated[bool, typer.Option("--unofficial", help="Take data files of other checksums.")] = False,
     workers: Annotated[int | None, typer.Option(help="Processes that read pictures; 0 is none.")] = None,
     worker_timeout: Annotated[float, typer.Option(metavar="SECONDS", help="How long one may take for a batch.")] = 60.0,
@@ -149,7 +150,7 @@ def train(
     """Train the network of a file as its recipe says, into a folder of its own."""
     flags = ("data", "data_dir", "epochs", "out", "resume", "device", "precision", "engine", "threads", "micro_batch")
     more = ("limit", "dry_run", "overfit_batch", "keep", "save_steps", "unofficial", "workers", "worker_timeout")
-    rest = ("teacher",)
+    rest = ("teacher", "report")
     given = locals()
     options = {name: given[name] for name in (*flags, *more, *rest)}
     guarded(lambda: commands.train(path, commands.request(parameter, network, variant), options, recipe, change or []))
@@ -184,6 +185,9 @@ def show(
 ) -> None:
     """Print what a stage of the compiler makes of a file."""
     guarded(lambda: commands.show(path, commands.request(parameter, network, variant), stage.value))
+
+
+cli_runs.add(app)
 
 
 def main() -> None:

@@ -30,7 +30,8 @@ ROWS = (
     ("__init__",),
     ("train",),
     ("training",),
-    ("commands",),
+    ("commands", "run_commands"),
+    ("cli_runs",),
     ("cli",),
     ("__main__",),
 )

@@ -80,6 +80,11 @@ class Device:
         """fp16 has too few exponents for gradients: the loss is scaled up, the gradients down again."""
         return self.precision is torch.float16
 
+    @property
+    def precision_name(self) -> str:
+        """As the command line calls it: fp32, bf16 or fp16."""
+        return {dtype: name for name, dtype in _DTYPES.items()}[self.precision]
+
     def autocast(self) -> AbstractContextManager[object]:
         """The context of the forward pass."""
         if self.precision is torch.float32:
@@ -91,9 +96,8 @@ class Device:
         return Device(self.device, torch.float32, self.engine, self.threads, self.name, self.reasons)
 
     def __str__(self) -> str:
-        precision = {dtype: name for name, dtype in _DTYPES.items()}[self.precision]
         where = self.name if self.device.type == "cuda" else f"{self.threads} threads"
-        return f"{self.device.type} ({where}), {precision}, channels last, {self.engine}"
+        return f"{self.device.type} ({where}), {self.precision_name}, channels last, {self.engine}"
 
 
 def choose(config: TrainConfig, hardware: Hardware) -> Device:

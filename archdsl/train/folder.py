@@ -8,21 +8,25 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+import safetensors.torch
 import torch
 
 from archdsl.fsio import make_directory, write_atomic
 from archdsl.recipe import Recipe
-from archdsl.train import checkpoint
+from archdsl.train import checkpoint, stored
 from archdsl.train.device import Device
 from archdsl.train.job import Job, TrainConfig
+from archdsl.train.normalize import Step, constants
 from archdsl.train.progress import Row
+from archdsl.train.stored import CONFIG, ENVIRONMENT, METRICS, MODEL, NETWORK, NORMALIZATION, PLAN, RECIPE, SPEC
+from archdsl.train.tensorboard import FILE, events
 from archdsl.train.trouble import TrainTrouble
 
-SPEC = "spec.arch"
-MODEL = "model.py"
-METRICS = "metrics.csv"
+if TYPE_CHECKING:
+    from archdsl.train.loop import Plan
 
 
 def choose(config: TrainConfig, name: str) -> Path:
@@ -34,14 +38,55 @@ def choose(config: TrainConfig, name: str) -> Path:
     return config.out
 
 
-def open_(out: Path, job: Job, recipe: Recipe, config: TrainConfig, device: Device) -> None:
-    """Write all that is known before the first step."""
+def open_(out: Path, job: Job, recipe: Recipe, config: TrainConfig) -> None:
+    """Write what was asked for."""
     make_directory(out)
     write_atomic(out / SPEC, job.spec.encode())
     write_atomic(out / MODEL, job.module.encode())
-    write_atomic(out / "recipe.json", (recipe.model_dump_json(indent=2) + "\n").encode())
-    write_atomic(out / "config.json", (config.model_dump_json(indent=2) + "\n").encode())
-    write_atomic(out / "environment.json", (json.dumps(environment(device), indent=2) + "\n").encode())
+    write_atomic(out / RECIPE, (recipe.model_dump_json(indent=2) + "\n").encode())
+    write_atomic(out / CONFIG, (config.model_dump_json(indent=2) + "\n").encode())
+    write_atomic(out / NETWORK, _json(asdict(_network(job))))
+
+
+def _network(job: Job) -> stored.Network:
+    return stored.Network(
+        name=job.name,
+        network=job.network,
+        image=job.image,
+        arguments=dict(job.arguments),
+        parameters=job.parameters,
+        macs=job.macs,
+        claims=dict(job.claims),
+    )
+
+
+def write_plan(plan: Plan, job: Job) -> None:
+    """Write what came of it: the data set, the length of the run, the device and its precision."""
+    images, held = plan.images, plan.recipe.validation
+    batch = min(plan.recipe.batch, plan.micro_batch or plan.recipe.batch)
+    known = stored.Plan(
+        data=images.name,
+        classes=images.classes,
+        shape=images.shape,
+        margin=images.margin,
+        train=len(images.train) - held,
+        validation=held,
+        test=len(images.test),
+        steps=plan.clock.total,
+        steps_per_epoch=plan.clock.steps_per_epoch,
+        device=plan.device.device.type,
+        precision=plan.device.precision_name,
+        threads=plan.device.threads,
+        memory=None if job.memory is None else job.memory.at(batch),
+    )
+    write_atomic(plan.out / ENVIRONMENT, _json(environment(plan.device)))
+    write_atomic(plan.out / PLAN, _json(asdict(known)))
+
+
+def write_normalization(out: Path, steps: Sequence[Step]) -> None:
+    """Write what normalisation was fitted to, so that a picture can be judged without the training images."""
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in constants(steps).items()}
+    write_atomic(out / NORMALIZATION, safetensors.torch.save(tensors))
 
 
 def environment(device: Device) -> dict[str, object]:
@@ -60,10 +105,15 @@ def environment(device: Device) -> dict[str, object]:
 
 
 def write_metrics(out: Path, rows: Sequence[Row]) -> None:
-    """All rows so far, as CSV; numbers are written so that they read back exactly."""
+    """All rows so far, as CSV, in which numbers read back exactly, and as TensorBoard events."""
     names = [field.name for field in fields(Row)]
     lines = [",".join("" if v is None else repr(v) for v in asdict(row).values()) for row in rows]
     write_atomic(out / METRICS, "\n".join([",".join(names), *lines, ""]).encode())
+    write_atomic(out / FILE, events(rows))
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _version(package: str) -> str:

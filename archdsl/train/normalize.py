@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -14,9 +15,77 @@ from archdsl.recipe.records import Gcn, MeanStd, Normalize, PerPixelMean, Scale,
 from archdsl.train.data.images import Split
 from archdsl.train.view import resized
 
-Step = Callable[[Tensor], Tensor]
 Parts = Callable[[], Iterator[Tensor]]
 _CHUNK = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Resized:
+    """The shorter side to `side` pixels, then the square in the middle."""
+
+    side: int
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return resized(images, self.side)
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    """Images times `factor`."""
+
+    factor: float
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return images * self.factor
+
+
+@dataclass(frozen=True, eq=False)
+class Centred:
+    """Images minus the mean image [C, H, W]."""
+
+    mean: Tensor
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return images - self.mean
+
+
+@dataclass(frozen=True, eq=False)
+class Standardised:
+    """Mean 0 and standard deviation 1 in each channel: mean and std are [C, 1, 1]."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return (images - self.mean) / self.std
+
+
+@dataclass(frozen=True, eq=False)
+class Contrast:
+    """Each image centred and scaled to one norm."""
+
+    scale: float
+    eps: float
+
+    def __call__(self, images: Tensor) -> Tensor:
+        centred = images - images.mean((1, 2, 3), keepdim=True)
+        norm = centred.square().sum((1, 2, 3), keepdim=True).sqrt()
+        return centred * (self.scale / norm.clamp_min(self.eps))
+
+
+@dataclass(frozen=True, eq=False)
+class Whitened:
+    """Images minus the mean image [C, H, W], times a matrix [CHW, CHW]."""
+
+    mean: Tensor
+    matrix: Tensor
+
+    def __call__(self, images: Tensor) -> Tensor:
+        flat = (images - self.mean).flatten(1) @ self.matrix
+        return flat.view(images.shape).contiguous(memory_format=torch.channels_last)
+
+
+Step = Resized | Scaled | Centred | Standardised | Contrast | Whitened
 
 
 def to_float(pixels: Tensor) -> Tensor:
@@ -32,11 +101,11 @@ def through(steps: Sequence[Step], images: Tensor) -> Tensor:
 
 
 def fit(records: Sequence[Normalize], split: Split, resize: int | None = None) -> list[Step]:
-    """One function for each record, fitted to what the functions before it make of the images.
+    """One step for each record, fitted to what the functions before it make of the images.
 
     The first one resizes them, where that is asked for: the shorter side to `resize` pixels.
     """
-    steps: list[Step] = [] if resize is None else [lambda images: resized(images, resize)]
+    steps: list[Step] = [] if resize is None else [Resized(resize)]
     for record in records:
         steps.append(_fitted(record, _parts(split, list(steps))))
     return steps
@@ -61,17 +130,47 @@ def _parts(split: Split, steps: Sequence[Step]) -> Parts:
 
 def _fitted(record: Normalize, parts: Parts) -> Step:
     match record:
-        case Scale(by=by):
-            return lambda images: images * (255 / by)
         case MeanStd():
             return _mean_std(parts)
         case PerPixelMean():
-            mean = _mean(parts)
-            return lambda images: images - mean
-        case Gcn(scale=scale, eps=eps):
-            return lambda images: _gcn(images, scale, eps)
+            return Centred(_mean(parts))
         case Zca(eps=eps):
             return _zca(parts, eps)
+        case _:
+            return _restored(record, {})
+
+
+def constants(steps: Sequence[Step]) -> dict[str, Tensor]:
+    """What was fitted, as `<number>.<name>`: with it, the steps can be had again without the images."""
+    return {
+        f"{number}.{name}": value
+        for number, step in enumerate(steps)
+        for name, value in vars(step).items()
+        if isinstance(value, Tensor)
+    }
+
+
+def restored(records: Sequence[Normalize], resize: int | None, fitted: Mapping[str, Tensor]) -> list[Step]:
+    """The steps that `fit` made of the same records, from their `constants`; TypeError if they are of others."""
+    first: list[Step] = [] if resize is None else [Resized(resize)]
+    return first + [
+        _restored(record, {key.partition(".")[2]: t for key, t in fitted.items() if key.startswith(f"{number}.")})
+        for number, record in enumerate(records, len(first))
+    ]
+
+
+def _restored(record: Normalize, own: Mapping[str, Tensor]) -> Step:
+    match record:
+        case Scale(by=by):
+            return Scaled(255 / by)
+        case MeanStd():
+            return Standardised(**own)
+        case PerPixelMean():
+            return Centred(**own)
+        case Gcn(scale=scale, eps=eps):
+            return Contrast(scale, eps)
+        case Zca():
+            return Whitened(**own)
 
 
 def _mean(parts: Parts) -> Tensor:
@@ -89,13 +188,7 @@ def _mean_std(parts: Parts) -> Step:
     squares = [((part - mean) ** 2).double().mean((0, 2, 3)) * len(part) for part in parts()]
     count = sum(len(part) for part in parts())
     std = (torch.stack(squares).sum(0) / count).sqrt().float().clamp_min(1e-6)[:, None, None]
-    return lambda images: (images - mean) / std
-
-
-def _gcn(images: Tensor, scale: float, eps: float) -> Tensor:
-    centred = images - images.mean((1, 2, 3), keepdim=True)
-    norm = centred.square().sum((1, 2, 3), keepdim=True).sqrt()
-    return centred * (scale / norm.clamp_min(eps))
+    return Standardised(mean, std)
 
 
 def _zca(parts: Parts, eps: float) -> Step:
@@ -110,9 +203,4 @@ def _zca(parts: Parts, eps: float) -> Step:
         count += len(part)
     values, vectors = torch.linalg.eigh(covariance / count)
     whiten = ((vectors * (values.clamp_min(0) + eps).rsqrt()) @ vectors.T).float()
-    return lambda images: _whitened(images - mean, whiten)
-
-
-def _whitened(images: Tensor, whiten: Tensor) -> Tensor:
-    flat = images.flatten(1) @ whiten
-    return flat.view(images.shape).contiguous(memory_format=torch.channels_last)
+    return Whitened(mean, whiten)

@@ -17,13 +17,14 @@ from torch import nn
 from archdsl.fsio import FileTrouble, lock, make_directory
 from archdsl.recipe import Recipe
 from archdsl.recipe.records import Crop, ResizedCrop
-from archdsl.train import chance, checkpoint, device, folder, network, stages, teaching, view
+from archdsl.train import chance, checkpoint, device, folder, network, outcome, stages, teaching, view
 from archdsl.train.data import Images, load
 from archdsl.train.data.request import request
 from archdsl.train.device import Device, Hardware
 from archdsl.train.job import Job, TrainConfig
 from archdsl.train.loop import Plan, Trainer
 from archdsl.train.normalize import to_float
+from archdsl.train.overview import describe
 from archdsl.train.progress import Row, reporter
 from archdsl.train.schedule import Clock, clock
 from archdsl.train.signals import watched
@@ -57,9 +58,9 @@ def train(config: TrainConfig, job: Job, console: Console, hardware: Hardware | 
     with lock(out / "run.lock"), watched() as flag:
         where = device.choose(config, hardware or Hardware.found())
         device.apply(where)
-        images = _images(config, job)
+        images = images_for(config, job, console)
         recipe = _recipe(config, job.recipe)
-        folder.open_(out, job, recipe, config, where)
+        folder.open_(out, job, recipe, config)
         chance.seed_all(recipe.seed)
         model = network.build(out / folder.MODEL, job)
         network.check_evaluation(model, recipe)
@@ -68,33 +69,20 @@ def train(config: TrainConfig, job: Job, console: Console, hardware: Hardware | 
         plan = _plan(config, job, recipe, images, where, out)
         shown = reporter(console, plan.clock.total, recipe.batch)
         shown.note(describe(plan, model, job))
+        folder.write_plan(plan, job)
         trainer = Trainer(plan, model, shown, flag)
+        folder.write_normalization(out, trainer.normalize)
         if config.resume:
             _resume(trainer, out)
         rows = trainer.train()
+        if config.report:
+            outcome.write(out, images, where)
         shown.note(_conclusion(rows, job, images, out))
         return rows
 
 
-def describe(plan: Plan, model: nn.Module, job: Job) -> str:
-    """The plan, before the first step."""
-    parameters = sum(p.numel() for p in model.parameters())
-    recipe, images, total = plan.recipe, plan.images, plan.clock.total
-    epochs = -(-total // plan.clock.steps_per_epoch)
-    lines = [
-        f"{job.name}: {job.network}, {parameters:,} parameters",
-        f"data      {images.name}: {len(images.train) - recipe.validation:,} to train"
-        + (f", {recipe.validation:,} to validate" if recipe.validation else "")
-        + f", {len(images.test):,} to test, {len(images.classes)} classes",
-        f"recipe    {recipe.optimizer.kind} lr {recipe.optimizer.lr:g}, {recipe.schedule.kind}, batch {recipe.batch}, "
-        f"{total:,} steps ({epochs} epochs)",
-        f"device    {plan.device}",
-        f"run       {plan.out}",
-    ]
-    return "\n".join(lines)
-
-
-def _images(config: TrainConfig, job: Job) -> Images:
+def images_for(config: TrainConfig, job: Job, console: Console) -> Images:
+    """The data set, or the part of it that the options leave. Raises DataTrouble, or Misfit where nothing is left."""
     recipe = job.recipe
     images = load(config.data, request(config, job))
     if config.overfit_batch:

@@ -50,8 +50,8 @@ def job(recipe: Recipe = RECIPE, module: str = TINY, network: str = "Tiny", **mo
 
 
 def config(out: Path, **options: object) -> TrainConfig:
-    """Options for tests: one thread, fp32."""
-    return TrainConfig.model_validate({"out": out, "threads": 1, "precision": "fp32", **options})
+    """Options for tests: one thread, fp32, no pictures."""
+    return TrainConfig.model_validate({"out": out, "threads": 1, "precision": "fp32", "report": False, **options})
 
 
 def go(out: Path, job: Job, **options: object) -> tuple[int, str]:

@@ -49,7 +49,7 @@ def fashion_mnist(request: Request) -> Images:
 
 
 def _load(name: str, classes: tuple[str, ...], request: Request) -> Images:
-    return Images(name, _split(name, "train", request), _split(name, "t10k", request), classes)
+    return Images(name, _split(name, "train", request), _split(name, "t10k", request), classes, margin=MARGIN)
 
 
 def _split(name: str, part: str, request: Request) -> InMemory:

@@ -1,0 +1,68 @@
+"""After the last epoch: pictures and a report, made from the run folder alone, so that they can be made again."""
+
+# torch annotates only half of itself
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from archdsl.fsio import read_limited, write_atomic
+from archdsl.train import network, reopened, stored
+from archdsl.train.answers import Answers, answers
+from archdsl.train.data.images import Images
+from archdsl.train.device import Device
+from archdsl.train.report import CONFUSION, CURVES, ERRORS, report
+from archdsl.train.stored import Stored
+
+if TYPE_CHECKING:
+    from archdsl.train.figures.errors import Mistake
+
+_SHEET = 32  # errors on the sheet
+_LARGEST = 1 << 20
+
+
+def write(out: Path, images: Images, where: Device) -> None:
+    """Write `curves.png`, `confusion.png`, `errors.png` and last `report.md`, for the newest checkpoint."""
+    from archdsl.train.figures import confusion, curves, errors  # matplotlib, half a second: only now
+
+    run = stored.load(out)
+    found = ask(run, images, where)
+    counts = found.confusion().numpy()
+    title = f"{run.label}: {found.error:.2%} of {len(found.labels):,} test images wrong"
+    write_atomic(out / CURVES, curves.one(run))
+    write_atomic(out / CONFUSION, confusion.confusion(counts, run.plan.classes, title))
+    mistakes = list(_mistakes(found, images, found.worst(_SHEET)))
+    write_atomic(out / ERRORS, errors.sheet(mistakes, _sheet_title(run, len(mistakes))))
+    environment = json.loads(read_limited(out / stored.ENVIRONMENT, _LARGEST))
+    write_atomic(out / stored.REPORT, report(run, counts, environment).encode())
+
+
+def ask(run: Stored, images: Images, where: Device) -> Answers:
+    """What the newest checkpoint says to the test images."""
+    model = network.moved(reopened.reopen(run).model, where)
+    steps = reopened.normalization(run, where.device)
+    return answers(model, images.test.to(where.device), run.recipe, where, steps)
+
+
+def _mistakes(found: Answers, images: Images, numbers: Tensor) -> Iterator[Mistake]:
+    from archdsl.train.figures.errors import Mistake
+
+    pixels, _ = images.test.take(numbers)
+    for place, number in enumerate(numbers.tolist()):
+        yield Mistake(
+            pixels=pixels[place].cpu().numpy(),
+            true=images.classes[int(found.labels[number])],
+            predicted=images.classes[int(found.predicted[number])],
+            confidence=float(found.confidence[number]),
+            number=number,
+        )
+
+
+def _sheet_title(run: Stored, count: int) -> str:
+    return f"{run.label}: the {count} wrong answers it was surest of" if count else f"{run.label}: no wrong answer"

@@ -1,0 +1,89 @@
+"""The plan of a run, as it is printed before the first step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from archdsl.recipe.records import Record
+from archdsl.train.job import Job
+
+if TYPE_CHECKING:
+    from archdsl.train.loop import Plan
+
+
+def describe(plan: Plan, model: nn.Module, job: Job) -> str:
+    """Network, data, recipe, schedule, predicted memory, device and folder, a line each."""
+    lines = [
+        _network(model, job),
+        f"data      {_data(plan)}",
+        f"recipe    {_recipe(plan)}",
+        f"schedule  {_schedule(plan)}",
+        *_memory(plan, job),
+        f"device    {plan.device}",
+        *_paper(plan, job),
+        f"run       {plan.out}",
+    ]
+    return "\n".join(lines)
+
+
+def _network(model: nn.Module, job: Job) -> str:
+    parameters = sum(p.numel() for p in model.parameters())
+    cost = "" if job.macs is None else f", {job.macs:,} multiply-accumulates an image"
+    return f"{job.name}: {job.network}, {parameters:,} parameters{cost}"
+
+
+def _data(plan: Plan) -> str:
+    images, held = plan.images, plan.recipe.validation
+    validation = f", {held:,} to validate" if held else ""
+    size = "×".join(map(str, images.shape))
+    return (
+        f"{images.name}: {len(images.train) - held:,} to train{validation}, {len(images.test):,} to test, "
+        f"{len(images.classes)} classes, {size}"
+    )
+
+
+def _recipe(plan: Plan) -> str:
+    recipe, total = plan.recipe, plan.clock.total
+    epochs = -(-total // plan.clock.steps_per_epoch)
+    return (
+        f"{recipe.optimizer.kind} lr {recipe.optimizer.lr:g}, {recipe.schedule.kind}, batch {recipe.batch}, "
+        f"{total:,} steps ({epochs} epochs)"
+    )
+
+
+def _schedule(plan: Plan) -> str:
+    warmup = f", after {call(plan.recipe.warmup)}" if plan.recipe.warmup else ""
+    return call(plan.recipe.schedule) + warmup
+
+
+def _memory(plan: Plan, job: Job) -> list[str]:
+    if job.memory is None:
+        return []
+    batch = min(plan.recipe.batch, plan.micro_batch or plan.recipe.batch)
+    return [f"memory    {megabytes(job.memory.at(batch))} predicted for a step of {batch} images, in fp32"]
+
+
+def _paper(plan: Plan, job: Job) -> list[str]:
+    claim = job.claims.get(plan.images.name)
+    return [] if claim is None else [f"paper     {claim:.2%} test error"]
+
+
+def call(record: Record) -> str:
+    """A record as the language writes it: `steps(at=[82, 123], gamma=0.1)`; what was not set is left out."""
+    given = record.model_dump(exclude_defaults=True, exclude={"kind"})
+    arguments = ", ".join(f"{name}={_value(value)}" for name, value in given.items())
+    name = getattr(record, "kind", type(record).__name__.lower())
+    return f"{name}({arguments})" if arguments else name
+
+
+def _value(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_value, value)) + "]"  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def megabytes(count: int) -> str:
+    """`198 MB`, or `3.4 GB`."""
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"

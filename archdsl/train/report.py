@@ -1,0 +1,130 @@
+"""`report.md`: what a run came to, beside what the paper says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archdsl.recipe import Recipe
+from archdsl.recipe.records import Record
+from archdsl.train.job import TrainConfig
+from archdsl.train.overview import call, megabytes
+from archdsl.train.progress import Row, duration
+from archdsl.train.stored import Stored
+
+CURVES, CONFUSION, ERRORS = "curves.png", "confusion.png", "errors.png"
+_PAIRS = 8  # of classes that were taken for each other
+_CLASSES = 12  # with the highest errors
+
+Counts = NDArray[np.int64]
+
+
+def report(run: Stored, counts: Counts, environment: Mapping[str, object]) -> str:
+    """The page. counts [true, predicted]: the confusion of the test images after the last epoch."""
+    parts = [
+        f"# {run.network.name} on {run.plan.data}",
+        _verdict(run),
+        _result(run),
+        f"![errors over epochs]({CURVES})",
+        "## Where it errs",
+        _pairs(counts, run.plan.classes),
+        _classes(counts, run.plan.classes),
+        f"![confusion matrix]({CONFUSION})",
+        f"![the surest wrong answers]({ERRORS})",
+        "## How it was trained",
+        _recipe(run.recipe),
+        _table(("where", ""), [(name, _said(value)) for name, value in environment.items()]),
+        f"`archdsl eval {run.path}` measures the test error again.",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _verdict(run: Stored) -> str:
+    """One paragraph: the result, the paper's, and why the two may not be compared."""
+    last = run.rows[-1]
+    text = f"Test error **{last.test_error:.2%}** after {_epochs(last)}, seed {run.recipe.seed}, one run."
+    if run.claim is not None:
+        text += f" The paper says {run.claim:.2%}: {_difference(last.test_error - run.claim)}."
+    changes = list(_changes(run.config))
+    return text + (f" Not the whole of the paper's training: {'; '.join(changes)}." if changes else "")
+
+
+def _difference(share: float) -> str:
+    points = abs(share) * 100
+    if points < 0.005:
+        return "the same"
+    return f"this run is {points:.2f} points {'above' if share > 0 else 'below'} it"
+
+
+def _changes(config: TrainConfig) -> Iterator[str]:
+    if config.epochs is not None:
+        yield f"its schedule was fitted to {config.epochs} epochs"
+    if config.limit is not None:
+        yield f"only the first {config.limit:,} images were used"
+    if config.dry_run:
+        yield "a dry run of two steps"
+    if config.overfit_batch:
+        yield "one batch was learnt by heart, and tested on"
+    if config.unofficial:
+        yield "the data files were not checked"
+
+
+def _result(run: Stored) -> str:
+    last, best = run.rows[-1], min(run.rows, key=lambda row: row.test_error)
+    lines = [
+        ("test error", f"{last.test_error:.2%}", "" if run.claim is None else f"{run.claim:.2%}"),
+        (f"lowest test error (epoch {best.epoch})", f"{best.test_error:.2%}", ""),
+        ("training error", f"{last.train_error:.2%}", ""),
+        ("parameters", "" if run.network.parameters is None else f"{run.network.parameters:,}", ""),
+        ("multiply-accumulates an image", "" if run.network.macs is None else f"{run.network.macs:,}", ""),
+        ("memory of a step, predicted", "" if run.plan.memory is None else megabytes(run.plan.memory), ""),
+        ("time", f"{duration(sum(row.seconds for row in run.rows))} for {_epochs(last)}", ""),
+    ]
+    return _table(("", "this run", "paper"), [line for line in lines if line[1]])
+
+
+def _epochs(row: Row) -> str:
+    return f"{row.epoch} epoch{'s' * (row.epoch != 1)} ({row.step:,} steps)"
+
+
+def _pairs(counts: Counts, classes: Sequence[str]) -> str:
+    """The classes that are taken for each other most, in either direction."""
+    off = counts - np.diag(np.diag(counts))
+    both = np.triu(off + off.T)
+    order = np.argsort(-both, axis=None, kind="stable")[:_PAIRS]
+    found = [(int(n) // len(classes), int(n) % len(classes)) for n in order if both.flat[n]]
+    lines = [(f"{classes[a]} and {classes[b]}", str(both[a, b]), str(off[a, b]), str(off[b, a])) for a, b in found]
+    head = ("taken for each other", "images", "first for second", "second for first")
+    return _table(head, lines) if lines else "No test image was taken for another class."
+
+
+def _classes(counts: Counts, classes: Sequence[str]) -> str:
+    total = counts.sum(1)
+    errors = (total - np.diag(counts)) / np.maximum(total, 1)
+    order = np.argsort(-errors, kind="stable")[:_CLASSES]
+    lines = [(classes[int(n)], f"{errors[n]:.1%}", f"{total[n]:,}") for n in order]
+    return _table(("class", "error", "images"), lines)
+
+
+def _recipe(recipe: Recipe) -> str:
+    given = {name: getattr(recipe, name) for name in type(recipe).model_fields}
+    return _table(("recipe", ""), [(name, _said(value)) for name, value in given.items() if value not in (None, ())])
+
+
+def _said(value: object) -> str:
+    if isinstance(value, Record):
+        return f"`{call(value)}`"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_said, value))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    rule = ["---", *("---:" if len(head) > 2 else "---" for _ in head[1:])]
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in (head, rule, *lines))
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,70 @@
+"""The table of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from archdsl.train.progress import duration
+from archdsl.train.stored import Stored
+
+_HEAD = ("run", "network", "data", "epochs", "test error", "lowest", "paper", "time", "state")
+
+
+def entries(runs: Sequence[Stored], root: Path) -> list[dict[str, object]]:
+    """The fields of each run for a machine; errors are shares, times seconds."""
+    return [_entry(run, root) for run in runs]
+
+
+def text(runs: Sequence[Stored], root: Path) -> str:
+    """Aligned columns, or that there are none."""
+    if not runs:
+        return f"no runs below {root}\n"
+    lines = [_HEAD, *(_cells(entry) for entry in entries(runs, root))]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "".join(_aligned(line, widths) + "\n" for line in lines)
+
+
+def _entry(run: Stored, root: Path) -> dict[str, object]:
+    rows = run.rows
+    return {
+        "run": str(run.path.relative_to(root)) if run.path != root else run.label,
+        "network": run.network.name,
+        "data": run.plan.data,
+        "seed": run.recipe.seed,
+        "epochs": rows[-1].epoch if rows else 0,
+        "of_epochs": run.plan.epochs,
+        "test_error": rows[-1].test_error if rows else None,
+        "lowest_test_error": min(row.test_error for row in rows) if rows else None,
+        "paper": run.claim,
+        "parameters": run.network.parameters,
+        "seconds": sum(row.seconds for row in rows),
+        "finished": run.finished,
+    }
+
+
+def _cells(entry: dict[str, object]) -> tuple[str, ...]:
+    return (
+        str(entry["run"]),
+        str(entry["network"]),
+        str(entry["data"]),
+        f"{entry['epochs']}/{entry['of_epochs']}",
+        _percent(entry["test_error"]),
+        _percent(entry["lowest_test_error"]),
+        _percent(entry["paper"]),
+        duration(float(str(entry["seconds"]))),
+        "finished" if entry["finished"] else "unfinished",
+    )
+
+
+def _percent(value: object) -> str:
+    return f"{value:.2%}" if isinstance(value, float) else "-"
+
+
+def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:
+    """Names to the left, numbers to the right."""
+    left = {0, 1, 2, len(line) - 1}
+    cells = [
+        cell.ljust(w) if n in left else cell.rjust(w) for n, (cell, w) in enumerate(zip(line, widths, strict=True))
+    ]
+    return "  ".join(cells).rstrip()

@@ -127,7 +127,7 @@ def train(
     change: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Run so many, the schedule stretched to fit.")] = None,
     out: Annotated[str | None, typer.Option(metavar="DIR", help="The run folder; else the next free in runs/.")] = None,
-    teacher: Annotated[str | None, typer.Option(metavar="RUN", help="A trained teacher; else it is trained first.")] = None,
+    teacher: Annotated[str | None, typer.Option(metavar="RUN", help="A trained teacher; else it is trained.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest whole checkpoint in --out.")] = False,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda")] = "auto",
     precision: Annotated[str, typer.Option(metavar="auto|fp32|bf16|fp16")] = "auto",

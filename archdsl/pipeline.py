@@ -36,6 +36,11 @@ class Request:
     network: str | None = None
     imported_recipes: bool = False
 
+    @property
+    def plain(self) -> bool:
+        """Whether the networks are as the file has them."""
+        return not self.parameters and self.variant is None and self.network is None
+
 
 @dataclass(frozen=True)
 class CheckedNetwork:
@@ -136,7 +141,7 @@ def _recipes(module: Module, networks: Networks, request: Request, built: list[B
     for name, (home, declaration) in sorted(module.names.items(), key=lambda item: item[1][0] is not module):
         if isinstance(declaration, ast.Recipe):
             if home is module or request.imported_recipes:
-                graphs = [one.graph for one in built]
+                graphs = [one.graph for one in built] if request.plain else []  # others are looked at when they train
                 yield replace(check_recipe(declaration, home, networks.session, graphs), name=name)
             else:
                 yield CheckedRecipe(name, {}, None)

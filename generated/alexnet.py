@@ -1,6 +1,6 @@
 """AlexNet (classes=1000): AlexNet.
 
-Made by archdsl 0.1.0 from alexnet.arch (sha256 6ed750e31d06).
+Made by archdsl 0.1.0 from alexnet.arch (sha256 a5114148be39).
 60,965,224 parameters; 724,406,816 multiply-accumulates for one 3×227×227 sample.
 """
 

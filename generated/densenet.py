@@ -1,6 +1,6 @@
 """DenseNet (depth=100, growth=12, compact=true, stem=24, theta=0.5, drop=0, classes=10): Densely connected networks.
 
-Made by archdsl 0.1.0 from densenet.arch (sha256 4a8d560b10c6).
+Made by archdsl 0.1.0 from densenet.arch (sha256 c29b71937eac).
 769,162 parameters; 287,929,692 multiply-accumulates for one 3×32×32 sample.
 """
 

@@ -1,6 +1,6 @@
 """ELU18 (classes=10): ELU networks.
 
-Made by archdsl 0.1.0 from elu.arch (sha256 2268db9d0b4b).
+Made by archdsl 0.1.0 from elu.arch (sha256 0a934237ab9e).
 39,226,634 parameters; 1,496,804,608 multiply-accumulates for one 3×32×32 sample.
 """
 
@@ -10,25 +10,53 @@ from torch.nn import functional as F
 
 
 class ConvElu(nn.Module):
-    """Convolution with bias and ELU; the form for which `kernel` is 2."""
+    """Convolution with bias, ELU, and dropout where there is one; the form for which `drop != 0` holds and `kernel` is
+    2.
+    """
+
+    def __init__(self, in_channels: int, width: int, kernel: int, drop: float = 0) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, width, kernel, padding="same")
+        self.dropout = nn.Dropout(drop)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.dropout(F.elu(self.conv(x)))  # 384×16×16, 640×16×16, 768×8×8, …
+
+
+class ConvElu2(nn.Module):
+    """Convolution with bias, ELU, and dropout where there is one; the form for which `drop != 0` holds."""
+
+    def __init__(self, width: int, kernel: int, drop: float = 0) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, kernel, padding=kernel // 2)
+        self.dropout = nn.Dropout(drop)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.dropout(F.elu(self.conv(x)))  # 384×16×16, 640×8×8, 768×4×4, …
+
+
+class ConvElu3(nn.Module):
+    """Convolution with bias, ELU, and dropout where there is one; the form for which `drop != 0` does not hold and
+    `kernel` is 2.
+    """
 
     def __init__(self, in_channels: int, width: int, kernel: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(in_channels, width, kernel, padding="same")
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.elu(self.conv(x))  # 384×16×16, 640×16×16, 768×8×8, …
+        return F.elu(self.conv(x))  # 640×16×16, 768×8×8, 896×4×4, …
 
 
-class ConvElu2(nn.Module):
-    """Convolution with bias and ELU; form 2 of 2."""
+class ConvElu4(nn.Module):
+    """Convolution with bias, ELU, and dropout where there is one; the form for which `drop != 0` does not hold."""
 
     def __init__(self, in_channels: int, width: int, kernel: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(in_channels, width, kernel, padding=kernel // 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.elu(self.conv(x))  # 384×32×32, 384×16×16, 640×8×8, …
+        return F.elu(self.conv(x))  # 384×32×32, 1152×1×1
 
 
 class ELU18(nn.Module):
@@ -36,29 +64,35 @@ class ELU18(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stack1 = ConvElu2(3, 384, 3)
+        self.stack1 = ConvElu4(3, 384, 3)
         self.stack2 = nn.Sequential(
-            ConvElu2(384, 384, 1),
-            ConvElu(384, 384, 2),
-            ConvElu(384, 640, 2),
-            ConvElu(640, 640, 2),
+            ConvElu2(384, 1, drop=0.1),
+            ConvElu(384, 384, 2, drop=0.1),
+            ConvElu(384, 640, 2, drop=0.1),
+            ConvElu3(640, 640, 2),
             nn.Dropout(0.1),
         )
         self.stack3 = nn.Sequential(
-            ConvElu2(640, 640, 1),
-            ConvElu(640, 768, 2),
-            *[ConvElu(768, 768, 2) for _ in range(2)],
+            ConvElu2(640, 1, drop=0.2),
+            ConvElu(640, 768, 2, drop=0.2),
+            ConvElu(768, 768, 2, drop=0.2),
+            ConvElu3(768, 768, 2),
             nn.Dropout(0.2),
         )
-        self.stack4 = nn.Sequential(ConvElu2(768, 768, 1), ConvElu(768, 896, 2), ConvElu(896, 896, 2), nn.Dropout(0.3))
+        self.stack4 = nn.Sequential(
+            ConvElu2(768, 1, drop=0.3),
+            ConvElu(768, 896, 2, drop=0.3),
+            ConvElu3(896, 896, 2),
+            nn.Dropout(0.3),
+        )
         self.stack5 = nn.Sequential(
-            ConvElu2(896, 896, 3),
-            ConvElu(896, 1024, 2),
-            ConvElu(1024, 1024, 2),
+            ConvElu2(896, 3, drop=0.4),
+            ConvElu(896, 1024, 2, drop=0.4),
+            ConvElu3(1024, 1024, 2),
             nn.Dropout(0.4),
         )
-        self.stack6 = nn.Sequential(ConvElu2(1024, 1024, 1), ConvElu(1024, 1152, 2), nn.Dropout(0.5))
-        self.stack7 = ConvElu2(1152, 1152, 1)
+        self.stack6 = nn.Sequential(ConvElu2(1024, 1, drop=0.5), ConvElu3(1024, 1152, 2), nn.Dropout(0.5))
+        self.stack7 = ConvElu4(1152, 1152, 1)
         self.conv = nn.Conv2d(1152, 10, 1)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 
 class ConvElu(nn.Module):
-    """Convolution with bias and ELU; form 1 of 2."""
+    """Convolution with bias, ELU, and dropout where there is one; form 1 of 2."""
 
     def __init__(self, in_channels: int, width: int, kernel: int) -> None:
         super().__init__()
@@ -21,7 +21,7 @@ class ConvElu(nn.Module):
 
 
 class ConvElu2(nn.Module):
-    """Convolution with bias and ELU; the form for which `kernel` is 2."""
+    """Convolution with bias, ELU, and dropout where there is one; the form for which `kernel` is 2."""
 
     def __init__(self, in_channels: int, width: int, kernel: int) -> None:
         super().__init__()

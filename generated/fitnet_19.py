@@ -1,6 +1,6 @@
 """FitNet19 (pieces=5, classes=10): FitNet-19, the thin and deep student.
 
-Made by archdsl 0.1.0 from fitnet-19.arch (sha256 5afe1d1be8a1).
+Made by archdsl 0.1.0 from fitnet-19.arch (sha256 245ba8ee7430).
 2,742,102 parameters; 381,941,128 multiply-accumulates for one 3×32×32 sample.
 """
 

@@ -1,6 +1,6 @@
 """GoogLeNet (heads=true, classes=1000): GoogLeNet.
 
-Made by archdsl 0.1.0 from googlenet.arch (sha256 58d8e98d5aa1).
+Made by archdsl 0.1.0 from googlenet.arch (sha256 01cd3909ea94).
 13,378,280 parameters; 1,582,671,872 multiply-accumulates for one 3×224×224 sample.
 """
 

@@ -1,6 +1,6 @@
 """HeSun (kernel2=3, count2=2, kernel3=2, count3=6, classes=1000): Networks at constrained time cost.
 
-Made by archdsl 0.1.0 from he-sun.arch (sha256 56ee4e70268b).
+Made by archdsl 0.1.0 from he-sun.arch (sha256 42987d847b06).
 74,985,448 parameters; 915,935,936 multiply-accumulates for one 3×224×224 sample.
 """
 

@@ -1,6 +1,6 @@
 """NIN (padded=false, classes=10): Network in network.
 
-Made by archdsl 0.1.0 from nin.arch (sha256 4163108e667e).
+Made by archdsl 0.1.0 from nin.arch (sha256 f64411a737e9).
 966,986 parameters; 222,486,528 multiply-accumulates for one 3×32×32 sample.
 """
 

@@ -1,6 +1,6 @@
 """PyramidNet (depth=110, alpha=48, bottleneck=false, classes=10): Pyramidal residual networks, additive.
 
-Made by archdsl 0.1.0 from pyramidnet.arch (sha256 5050627b390b).
+Made by archdsl 0.1.0 from pyramidnet.arch (sha256 63f247b838d8).
 1,772,706 parameters; 403,813,504 multiply-accumulates for one 3×32×32 sample.
 """
 

@@ -1,6 +1,6 @@
 """ResNet (depth=20, option=a, classes=10): Residual networks on CIFAR.
 
-Made by archdsl 0.1.0 from resnet.arch (sha256 db5808c458cc).
+Made by archdsl 0.1.0 from resnet.arch (sha256 8abc4fef8058).
 269,722 parameters; 40,551,040 multiply-accumulates for one 3×32×32 sample.
 """
 

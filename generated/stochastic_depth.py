@@ -1,7 +1,7 @@
 """StochasticDepth (depth=110, last=0.5, uniform=false, option=average, classes=10): Residual networks with stochastic
 depth.
 
-Made by archdsl 0.1.0 from stochastic-depth.arch (sha256 db06f65a7f85).
+Made by archdsl 0.1.0 from stochastic-depth.arch (sha256 c308e13e2041).
 1,727,962 parameters; 252,887,680 multiply-accumulates for one 3×32×32 sample.
 """
 

@@ -1,6 +1,6 @@
 """WRN (depth=28, k=10, drop=0, classes=10): Wide residual networks.
 
-Made by archdsl 0.1.0 from wrn.arch (sha256 0873429408b5).
+Made by archdsl 0.1.0 from wrn.arch (sha256 b4800372b69f).
 36,479,194 parameters; 5,243,328,768 multiply-accumulates for one 3×32×32 sample.
 """
 

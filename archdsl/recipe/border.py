@@ -162,6 +162,7 @@ def _bounded(value: float | Fraction) -> bool:
 
 _MESSAGES = {
     "missing": "`{name}` is missing",
+    "too_few": "`{name}` has too few values",
     "int_type": "`{name}` needs a whole number, found {found}",
     "float_type": "`{name}` needs a number, found {found}",
     "bool_type": "`{name}` is true or false, found {found}",
@@ -185,7 +186,8 @@ def _problems(error: ValidationError, plain: object, origins: dict[Path, Path]) 
         path = _without_tags(details["loc"], plain)
         context: dict[str, Any] = details.get("ctx", {})
         words = {"name": _field_name(path), "found": show(details["input"]), **context}
-        template = _MESSAGES.get(details["type"], "{msg}")
+        kind = "too_few" if details["type"] == "missing" and isinstance(path[-1], int) else details["type"]
+        template = _MESSAGES.get(kind, "{msg}")
         yield Problem(_origin(path, origins), template.format(msg=details["msg"], **words))
 
 

@@ -29,7 +29,10 @@ class _Loader(SourceFileLoader):
 
 
 def build(path: Path, job: Job) -> nn.Module:
-    """The network class in the file at `path`, built with the job's arguments."""
+    """The network class in the file at `path`, which is its last one, built with the job's arguments.
+
+    Its name need not be the network's: a helper class may have taken that.
+    """
     name = "archdsl_network_" + path.parent.name.replace("-", "_").replace(".", "_")
     loader = _Loader(name, str(path))
     spec = spec_from_loader(name, loader)
@@ -38,7 +41,8 @@ def build(path: Path, job: Job) -> nn.Module:
     module = module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickling in an `extern` look themselves up
     loader.exec_module(module)
-    return getattr(module, job.network)(**job.arguments)
+    classes = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == name]
+    return classes[-1](**job.arguments)
 
 
 def moved(model: nn.Module, device: Device) -> nn.Module:

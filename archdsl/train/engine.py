@@ -59,6 +59,8 @@ def obstacle(stepper: Stepper, team: Team) -> str:
         return f"{sgd.kind} with these settings cannot leave out a step that is not finite by itself"
     if isinstance(sgd, Sgd) and sgd.momentum_to is not None:
         return "the momentum changes from step to step"
+    if stepper.recipe.dropout:
+        return "the rates of dropout change in the course of the run"
     return ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections import OrderedDict
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -26,6 +27,7 @@ from archdsl.recipe.records import (
     Steps,
     Warmup,
 )
+from archdsl.train.engine import obstacle
 from archdsl.train.phases import Phases
 from archdsl.train.schedule import clock, learning_rate, momentum, plateau_drops
 from archdsl.train.trouble import Misfit
@@ -185,3 +187,18 @@ def test_a_phase_that_cannot_be_is_refused():
         Phases(model, (Phase(name="x*", times=0.0),), clock(Recipe(), 10))
     with pytest.raises(Misfit, match=r"a phase raises a dropout rate of 0.5 to 1.25 in step 1001"):
         Phases(model, (Phase(times=2.5, start=100.0),), clock(Recipe(), 10))
+
+
+def test_phases_are_not_recorded_in_a_cuda_graph():
+    """A recording would keep the rates that it was made with."""
+    recipe = Recipe(dropout=(Phase(times=0.0),))
+    stepper = SimpleNamespace(
+        recipe=recipe,
+        device=SimpleNamespace(device=torch.device("cuda")),
+        scaler=SimpleNamespace(is_enabled=lambda: False),
+        optimizer=SimpleNamespace(skips=True),
+    )
+    alone = SimpleNamespace(size=1)
+    assert "rates of dropout" in obstacle(stepper, alone)  # type: ignore[arg-type]
+    stepper.recipe = Recipe()
+    assert obstacle(stepper, alone) == ""  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from harness import digest, few, go
+from harness import job as plain_job
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -19,7 +20,7 @@ from archdsl import pipeline, training
 from archdsl.inputs import Misuse
 from archdsl.pipeline import Request
 from archdsl.recipe import Recipe
-from archdsl.recipe.records import Distill, Hint, Stage
+from archdsl.recipe.records import Crop, Distill, Hint, PcaColour, Phase, Plateau, Sgd, Stage
 from archdsl.source import Source
 from archdsl.train import checkpoint, loop, run
 from archdsl.train.job import Job
@@ -221,3 +222,31 @@ def test_a_stage_says_what_differs():
     one, two = recipe.of_stage(0), recipe.of_stage(1)
     assert (one.epochs, one.iterations, one.batch, one.clip, one.stages) == (3, None, 7, 1.0, ())
     assert (two.epochs, two.iterations, two.batch) == (None, 50, 128)
+
+
+def test_plateaus_phases_and_colours_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What depends on the errors so far, on the time and on the training pixels is the same after a resume."""
+    recipe = Recipe(
+        resize=10,
+        augment=(Crop(size=8), PcaColour(std=0.5)),
+        schedule=Plateau(patience=1, of="train"),
+        optimizer=Sgd(lr=0.3),
+        dropout=(Phase(times=0.0, to=3.0, end=1.0, by="fraction"),),
+        epochs=5,
+        batch=50,
+    )
+    assert go(tmp_path / "whole", plain_job(recipe), report=False)[0] == 0
+    rates = [float(row["lr"]) for row in csv.DictReader(io.StringIO((tmp_path / "whole" / "metrics.csv").read_text()))]
+    assert rates[-1] < rates[0]  # the rate has fallen, or the test would show nothing
+    original = loop.Trainer._between_steps
+
+    def between(self: loop.Trainer, *more: object):
+        if self.progress.step == 18:
+            os.kill(os.getpid(), signal.SIGTERM)
+        original(self, *more)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Trainer, "_between_steps", between)
+        assert go(tmp_path / "parts", plain_job(recipe), report=False)[0] == 75
+    assert go(tmp_path / "parts", plain_job(recipe), resume=True, report=False)[0] == 0
+    assert digest(tmp_path / "parts") == digest(tmp_path / "whole")

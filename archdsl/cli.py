@@ -123,6 +123,7 @@ def train(
         str, typer.Option(metavar="NAME", help="shapes needs no files; else cifar10, svhn, folder ...")
     ] = "shapes",
     data_dir: Annotated[str | None, typer.Option(metavar="DIR", help="Where the files of the data set are.")] = None,
+    download: Annotated[bool, typer.Option("--download", help="Fetch what is missing there.")] = False,
     recipe: Annotated[str | None, typer.Option(metavar="NAME", help="A recipe of the file; else its first.")] = None,
     change: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Run so many, the schedule stretched to fit.")] = None,
@@ -150,7 +151,7 @@ def train(
     """Train the network of a file as its recipe says, into a folder of its own."""
     flags = ("data", "data_dir", "epochs", "out", "resume", "device", "precision", "engine", "threads", "micro_batch")
     more = ("limit", "dry_run", "overfit_batch", "keep", "save_steps", "unofficial", "workers", "worker_timeout")
-    rest = ("teacher", "report")
+    rest = ("teacher", "download", "report")
     given = locals()
     options = {name: given[name] for name in (*flags, *more, *rest)}
     guarded(lambda: commands.train(path, commands.request(parameter, network, variant), options, recipe, change or []))

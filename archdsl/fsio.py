@@ -12,7 +12,7 @@ import fcntl
 import os
 import re
 import stat
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
@@ -94,6 +94,66 @@ def read_limited(path: Path, limit: int) -> bytes:
     if status.st_size > limit or len(data) > limit:
         raise TooLarge(path, limit)
     return data
+
+
+class Growing:
+    """A file that is added to, perhaps by one process after another, until it is whole: see `growing`."""
+
+    def __init__(self, path: Path, file: int) -> None:
+        self.path = path
+        self._file = file
+
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        return os.fstat(self._file).st_size
+
+    def append(self, data: bytes) -> None:
+        """Add `data` at the end."""
+        with _told(self.path, "write"):
+            _write_all(self._file, data)
+
+    def restart(self) -> None:
+        """Forget what is there."""
+        with _told(self.path, "write"):
+            os.ftruncate(self._file, 0)
+
+    def pieces(self) -> Iterator[bytes]:
+        """What is there, a megabyte at a time."""
+        for at in range(0, self.size, 1 << 20):
+            yield os.pread(self._file, 1 << 20, at)
+
+    def finish(self, name: str) -> None:
+        """It is whole: it takes `name` in its directory, on the disk before it does."""
+        with _told(self.path, "write"):
+            os.fsync(self._file)
+            os.replace(self.path, self.path.with_name(name))
+            directory = os.open(self.path.parent, _DIRECTORY)
+            with _closing(directory):
+                _sync_directory(directory)
+
+    def discard(self) -> None:
+        """Remove it."""
+        with _told(self.path, "remove"):
+            os.unlink(self.path)
+
+
+@contextmanager
+def growing(path: Path, room: int) -> Generator[Growing]:
+    """Open `path`, which will grow to `room` bytes, to be added to; it stays as it is when this ends.
+
+    Refused while another process adds to it, and where `room` is more than is free.
+    """
+    with _told(path, "write"):
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    with _closing(file):
+        with _told(path, "write"):
+            status = os.fstat(file)
+            _refuse_odd(path, "write", status)
+            if not _lock_now(file):
+                raise FileTrouble(path, "write", "another process is writing it")
+            _refuse_full(file, path, room - status.st_size)
+        yield Growing(path, file)
 
 
 def make_directory(path: Path) -> None:

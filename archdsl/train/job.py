@@ -29,6 +29,8 @@ class TrainConfig(BaseModel):
     """Seconds that one may take for a batch."""
     unofficial: bool = False
     """Take data files whose checksums are not the published ones."""
+    download: bool = False
+    """Fetch what is missing in `data_dir` from where it was published."""
     out: Path | None = None
     """The run folder; without one, the next free `runs/<name>-<number>`."""
     teacher: Path | None = None
@@ -60,6 +62,12 @@ class TrainConfig(BaseModel):
     def _resume_needs_a_folder(self) -> TrainConfig:
         if self.resume and self.out is None:
             raise ValueError("resume needs the run folder: out")
+        return self
+
+    @model_validator(mode="after")
+    def _download_needs_a_folder(self) -> TrainConfig:
+        if self.download and self.data_dir is None:
+            raise ValueError("download needs the folder that the files go to: data_dir")
         return self
 
 

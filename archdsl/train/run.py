@@ -19,6 +19,7 @@ from archdsl.recipe import Recipe
 from archdsl.recipe.records import Crop, ResizedCrop
 from archdsl.train import chance, checkpoint, device, folder, network, outcome, stages, teaching, view
 from archdsl.train.data import Images, load
+from archdsl.train.data.download import fetch_set
 from archdsl.train.data.request import request
 from archdsl.train.device import Device, Hardware
 from archdsl.train.job import Job, TrainConfig
@@ -84,6 +85,8 @@ def train(config: TrainConfig, job: Job, console: Console, hardware: Hardware | 
 def images_for(config: TrainConfig, job: Job, console: Console) -> Images:
     """The data set, or the part of it that the options leave. Raises DataTrouble, or Misfit where nothing is left."""
     recipe = job.recipe
+    if config.download and config.data_dir is not None:
+        fetch_set(config.data, config.data_dir, lambda text: _say(console, text))
     images = load(config.data, request(config, job))
     if config.overfit_batch:
         batch = images.train.part(0, recipe.batch)

@@ -96,7 +96,7 @@ def _real_part(stream: _Stream, name: str, shape: list[int]) -> Numbers:
 def _small(stream: _Stream, expected: int, limit: int) -> bytearray:
     """A part of a matrix that describes it: of one type, and short."""
     kind, size, small = _tag(stream)
-    if kind != expected or size > limit:
+    if kind != expected or size > limit or (expected in (5, 6) and size % 4):
         raise NotRead(f"it describes an array by {size:,} bytes of type {kind}")
     return small if small is not None else stream.take(size, room=7)
 

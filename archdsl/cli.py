@@ -132,12 +132,16 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest whole checkpoint in --out.")] = False,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda")] = "auto",
     precision: Annotated[str, typer.Option(metavar="auto|fp32|bf16|fp16")] = "auto",
-    engine: Annotated[str, typer.Option(metavar="auto|eager|compile")] = "auto",
+    engine: Annotated[str, typer.Option(metavar="auto|eager|compile|graph")] = "auto",
     threads: Annotated[int | None, typer.Option(help="Threads on the CPU.")] = None,
     micro_batch: Annotated[int | None, typer.Option(help="At most so many images at once.")] = None,
     limit: Annotated[int | None, typer.Option(help="Only the first so many images.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Two steps of everything.")] = False,
     overfit_batch: Annotated[bool, typer.Option("--overfit-batch", help="One batch, over and over.")] = False,
+    sync_batch_norm: Annotated[
+        bool, typer.Option("--sync-batch-norm", help="Of several ranks: statistics of all their images.")
+    ] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds until a rank that does not answer is lost.")] = 120.0,
     keep: Annotated[int, typer.Option(help="How many checkpoints stay, besides the best.")] = 2,
     save_steps: Annotated[int | None, typer.Option(help="Save every so many steps, too.")] = None,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Pictures and report.md at the end.")] = True,
@@ -151,7 +155,7 @@ def train(
     """Train the network of a file as its recipe says, into a folder of its own."""
     flags = ("data", "data_dir", "epochs", "out", "resume", "device", "precision", "engine", "threads", "micro_batch")
     more = ("limit", "dry_run", "overfit_batch", "keep", "save_steps", "unofficial", "workers", "worker_timeout")
-    rest = ("teacher", "download", "report")
+    rest = ("teacher", "download", "sync_batch_norm", "timeout", "report")
     given = locals()
     options = {name: given[name] for name in (*flags, *more, *rest)}
     guarded(lambda: commands.train(path, commands.request(parameter, network, variant), options, recipe, change or []))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import torch
 
+from archdsl.train.distributed import neighbours
 from archdsl.train.job import TrainConfig
 from archdsl.train.trouble import Misfit
 
@@ -45,8 +46,9 @@ class Hardware:
 
 
 def _cores() -> int:
-    """The cores this process may use, which in a container are fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The cores this process may use: fewer than the machine has in a container, or shared with other ranks."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(cores // neighbours(), 1)
 
 
 def _cpu_has_bf16() -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -25,8 +26,10 @@ from torch import Tensor, nn
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
+from archdsl.fsio import FileTrouble
 from archdsl.train.data.images import Split
-from archdsl.train.trouble import Lost, TrainTrouble
+from archdsl.train.job import TrainConfig
+from archdsl.train.trouble import Lost, Misfit, TrainTrouble
 
 _GRACE = 5.0  # seconds that ranks have to say that they are there, once one has found that another is not
 _TOLD = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -69,6 +72,9 @@ class Team:
         """`model`, its gradients averaged over the ranks during the backward pass."""
         return model
 
+    def align(self, model: nn.Module) -> None:
+        """Give every rank the leader's buffers, statistics of normalisation above all, which each gathers by itself."""
+
     def total(self, tensor: Tensor) -> Tensor:
         """The sum over all ranks, the same bits on each."""
         return tensor.clone()
@@ -85,9 +91,9 @@ class Team:
         """What each rank gives, by rank."""
         return [data]
 
-    def from_leader(self, work: Callable[[], str]) -> str:
-        """Do `work` on the leader alone; all get its result, or raise what went wrong there as `TrainTrouble`."""
-        return work()
+    def from_leader(self, work: Callable[[], str | None]) -> str:
+        """Do `work` on the leader alone; all get its text, or raise what went wrong there as `TrainTrouble`."""
+        return work() or ""
 
     @contextmanager
     def watched(self) -> Generator[None]:
@@ -96,6 +102,12 @@ class Team:
 
 
 ALONE = Team()
+_teams: list[Team] = [ALONE]
+
+
+def present() -> Team:
+    """The team of this process; like torch's process group there is one at a time."""
+    return _teams[-1]
 
 
 class Ranks(Team):
@@ -109,6 +121,10 @@ class Ranks(Team):
         warnings.filterwarnings("ignore", "find_unused_parameters=True was specified")
         warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
         return DistributedDataParallel(model, find_unused_parameters=True)
+
+    def align(self, model: nn.Module) -> None:
+        for buffer in model.buffers():
+            dist.broadcast(buffer, 0)
 
     def total(self, tensor: Tensor) -> Tensor:
         whole = tensor.clone()
@@ -134,13 +150,13 @@ class Ranks(Team):
         dist.all_gather(parts, torch.cat([mine, mine.new_zeros(room - len(mine))]))
         return [bytes(part[:length].tolist()) for part, length in zip(parts, lengths, strict=True)]
 
-    def from_leader(self, work: Callable[[], str]) -> str:
-        trouble: TrainTrouble | None = None
+    def from_leader(self, work: Callable[[], str | None]) -> str:
+        trouble: TrainTrouble | FileTrouble | None = None
         said = ""
         if self.leads:
             try:
-                said = "+" + work()
-            except TrainTrouble as error:
+                said = f"+{work() or ''}"
+            except (TrainTrouble, FileTrouble) as error:
                 trouble, said = error, f"-{error}"
         said = self.gathered(said.encode())[0].decode()
         if trouble or said[:1] == "-":
@@ -191,17 +207,35 @@ def restarted() -> bool:
     return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
 
 
+def speaker() -> str:
+    """Who says something, for messages of several ranks on one screen: `rank 1: `."""
+    return f"rank {os.environ['RANK']}: " if expected() else ""
+
+
+def as_rank(config: TrainConfig) -> TrainConfig:
+    """The options as one of several ranks takes them: all need one folder, and after a restart they go on in it."""
+    if not expected():
+        return config
+    if config.out is None:
+        raise Misfit("several ranks need one run folder: give --out, or a restart could not find its checkpoints")
+    return config.model_copy(update={"resume": config.resume or restarted()})
+
+
 def neighbours() -> int:
     """How many ranks share this machine."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if expected() else 1
 
 
 @contextmanager
-def assembled(timeout: float, cuda: bool) -> Generator[Team]:
-    """The team that this process belongs to, for as long as the context lasts. A rank takes the GPU of its number."""
+def assembled(config: TrainConfig) -> Generator[None]:
+    """Be one of the ranks that a launcher started, for as long as the context lasts: `present` gives the team.
+
+    A rank takes the GPU of its number. `Lost` where the others are not found within the timeout.
+    """
     if not expected():
-        yield ALONE
+        yield
         return
+    timeout, cuda = config.timeout, config.device != "cpu" and torch.cuda.is_available()
     if cuda:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     wait = timedelta(seconds=timeout)
@@ -211,11 +245,15 @@ def assembled(timeout: float, cuda: bool) -> Generator[Team]:
         dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=wait)
     except (RuntimeError, ValueError) as error:
         raise Lost(f"the ranks did not find each other within {timeout:g} s: {str(error).splitlines()[0]}") from None
-    team = Ranks(store, rank, size, timeout)
+    _teams.append(Ranks(store, rank, size, timeout))
     try:
-        with team.watched():
-            yield team
+        with present().watched():
+            yield
+    except Exception as error:
+        traceback.clear_frames(error.__traceback__)  # what holds the group in them would wait for its end for ever
+        raise
     finally:
+        _teams.pop()
         dist.destroy_process_group()
 
 

@@ -41,7 +41,7 @@ class TrainConfig(BaseModel):
     """Run this many epochs instead, the schedule drawn together or out accordingly."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    engine: Literal["auto", "eager", "compile"] = "auto"
+    engine: Literal["auto", "eager", "compile", "graph"] = "auto"
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     micro_batch: Whole | None = None
     """At most this many images at once; the gradients of a batch are summed up."""
@@ -55,6 +55,10 @@ class TrainConfig(BaseModel):
     """How many checkpoints stay, besides the best."""
     save_steps: Whole | None = None
     """Also save every so many steps, not only after each epoch."""
+    sync_batch_norm: bool = False
+    """Of several ranks: normalise with the statistics of all their images."""
+    timeout: Annotated[float, Field(gt=0, le=86_400)] = 120.0
+    """Seconds after which a rank that does not answer counts as lost."""
     report: bool = True
     """Write pictures and `report.md` after the last epoch."""
 

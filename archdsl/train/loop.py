@@ -197,6 +197,7 @@ class Trainer:
 
     def _judge(self, split: Split) -> Verdict:
         model = self.stepper.average.model if self.stepper.average else self.model
+        self.team.align(model)
         recipe, measure = self.recipe, self.stepper.measure
         verdict = judge(model, split, recipe, self.device, self.normalize, measure, self.flag, self.team)
         if verdict is None:

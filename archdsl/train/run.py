@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,18 +19,33 @@ from torch import nn
 from archdsl.fsio import FileTrouble, lock, make_directory
 from archdsl.recipe import Recipe
 from archdsl.recipe.records import Crop, ResizedCrop
-from archdsl.train import chance, checkpoint, device, folder, network, outcome, stages, teaching, view
+from archdsl.train import (
+    chance,
+    checkpoint,
+    device,
+    distributed,
+    folder,
+    memory,
+    network,
+    outcome,
+    stages,
+    teaching,
+    view,
+)
 from archdsl.train.data import Images, load
 from archdsl.train.data.download import fetch_set
 from archdsl.train.data.request import request
 from archdsl.train.device import Device, Hardware
+from archdsl.train.distributed import Team
 from archdsl.train.job import Job, TrainConfig
 from archdsl.train.loop import Plan, Trainer
 from archdsl.train.normalize import to_float
 from archdsl.train.overview import describe
 from archdsl.train.progress import Row, reporter
+from archdsl.train.randomness import key
 from archdsl.train.schedule import Clock, clock
 from archdsl.train.signals import watched
+from archdsl.train.synced_norm import synced
 from archdsl.train.trouble import Misfit, Stopped, TrainTrouble
 
 _OVERFIT_STEPS = 100
@@ -38,16 +55,17 @@ def run(config: TrainConfig, job: Job, console: Console | None = None) -> int:
     """Train `job` as `config` says; everything that goes wrong ends in one line on the console and an exit code.
 
     0 trained · 1 network, recipe and data do not fit · 3 a file or data set is unusable · 75 stopped by a signal,
-    everything saved · 76 a number was not finite.
+    everything saved · 76 a number was not finite · 77 a rank was lost · 4 out of memory.
     """
     console = console or Console()
     try:
-        stages.train(config, job, console, train)
+        with distributed.assembled(config):
+            stages.train(distributed.as_rank(config), job, console, train)
     except TrainTrouble as trouble:
-        _say(console, f"{'' if isinstance(trouble, Stopped) else 'error: '}{trouble}")
+        _say(console, f"{distributed.speaker()}{'' if isinstance(trouble, Stopped) else 'error: '}{trouble}")
         return trouble.exit_code
     except FileTrouble as trouble:
-        _say(console, f"error: {trouble}")
+        _say(console, f"{distributed.speaker()}error: {trouble}")
         return TrainTrouble.exit_code
     return 0
 
@@ -56,27 +74,31 @@ def train(config: TrainConfig, job: Job, console: Console, hardware: Hardware | 
     """The same for one stage, raising what goes wrong; returns the metrics, one row an epoch."""
     out = folder.choose(config, job.name)
     make_directory(out)
-    with lock(out / "run.lock"), watched() as flag:
+    team = distributed.present()
+    with _held(out, team), watched() as flag:
         where = device.choose(config, hardware or Hardware.found())
         device.apply(where)
         images = images_for(config, job, console)
         recipe = _recipe(config, job.recipe)
-        folder.open_(out, job, recipe, config)
+        team.from_leader(lambda: folder.open_(out, job, recipe, config))
         chance.seed_all(recipe.seed)
         model = network.build(out / folder.MODEL, job)
         network.check_evaluation(model, recipe)
         teaching.begin(model, job)
         where = _tried(model, images, job, where)
         plan = _plan(config, job, recipe, images, where, out)
-        shown = reporter(console, plan.clock.total, recipe.batch)
+        shown = reporter(console if team.leads else Console(quiet=True), plan.clock.total, recipe.batch)
         shown.note(describe(plan, model, job))
-        folder.write_plan(plan, job)
-        trainer = Trainer(plan, model, shown, flag)
-        folder.write_normalization(out, trainer.normalize)
-        if config.resume:
-            _resume(trainer, out)
-        rows = trainer.train()
-        if config.report:
+        if team.leads:
+            folder.write_plan(plan, job)
+        with memory.watched(where.device, min(config.micro_batch or recipe.batch, recipe.batch), job.memory):
+            trainer = Trainer(plan, _shared(model, plan, team), shown, flag, team)
+            if team.leads:
+                folder.write_normalization(out, trainer.normalize)
+            if config.resume:
+                _resume(trainer, out)
+            rows = trainer.train()
+        if config.report and team.leads:
             outcome.write(out, images, where)
         shown.note(_conclusion(rows, job, images, out))
         return rows
@@ -120,6 +142,7 @@ def _plan(config: TrainConfig, job: Job, recipe: Recipe, images: Images, where: 
         keep=config.keep,
         save_steps=config.save_steps,
         micro_batch=config.micro_batch,
+        sync_batch_norm=config.sync_batch_norm,
     )
 
 
@@ -169,16 +192,42 @@ def _try(model: nn.Module, images: Images, job: Job, where: Device) -> None:
         raise Misfit(f"{job.network} gives {found} outputs, but {images.name} has {len(images.classes)} classes")
 
 
+@contextmanager
+def _held(out: Path, team: Team) -> Generator[None]:
+    """The run folder, for this run alone; the leader holds it for all ranks."""
+    if not team.leads:
+        yield
+        return
+    with lock(out / "run.lock"):
+        yield
+
+
+def _shared(model: nn.Module, plan: Plan, team: Team) -> nn.Module:
+    """The network as a rank has it: the weights of all, chance of its own."""
+    if team.size > max(plan.recipe.batch // 2, 1):
+        raise Misfit(f"a batch of {plan.recipe.batch} cannot be shared by {team.size} ranks: each needs two images")
+    if team.rank:
+        chance.seed_all(key(plan.recipe.seed, team.rank))
+    return synced(model, plan.device.device) if team.size > 1 and plan.sync_batch_norm else model
+
+
 def _resume(trainer: Trainer, out: Path) -> None:
+    note = trainer.reporter.note
+    step = trainer.team.from_leader(lambda: _newest(out, note))
+    if not step:
+        note("no checkpoint was finished: starting from the beginning")
+        return
+    trainer.restore(checkpoint.load(checkpoint.directory(out, int(step))))
+    note(f"going on after step {step}")
+
+
+def _newest(out: Path, note: Callable[[str], None]) -> str:
+    """The step of the checkpoint to go on from; empty where none was finished."""
     try:
-        saved = checkpoint.newest(out, trainer.reporter.note)
+        saved = checkpoint.newest(out, note)
     except checkpoint.Damaged as damage:
         raise TrainTrouble(f"{out}: no checkpoint is whole: {damage}") from None
-    if saved is None:
-        trainer.reporter.note("no checkpoint was finished: starting from the beginning")
-        return
-    trainer.restore(saved)
-    trainer.reporter.note(f"going on after step {saved.step}")
+    return "" if saved is None else str(saved.step)
 
 
 def _conclusion(rows: list[Row], job: Job, images: Images, out: Path) -> str:

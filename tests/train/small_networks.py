@@ -37,6 +37,25 @@ class Deep(nn.Module):
         return (out, aux) if self.training else out
 """
 
+SKIPPING = """
+import torch
+from torch import nn
+
+
+class Skipping(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, stride=2, padding=1)
+        self.extra = nn.Conv2d(8, 8, 3, padding=1)
+        self.linear = nn.Linear(8, 10)
+
+    def forward(self, x):
+        x = self.conv(x)
+        if not self.training or torch.rand(()) < 0.5:
+            x = x + self.extra(x)
+        return self.linear(x.relu().mean((2, 3)))
+"""
+
 RESNET20 = """
 import torch.nn.functional as F
 from torch import nn

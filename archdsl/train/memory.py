@@ -1,0 +1,89 @@
+"""Running out of memory, said in terms of what can be done about it."""
+
+# torch annotates only half of itself
+# pyright: reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import torch
+
+from archdsl.train.job import StepMemory
+from archdsl.train.trouble import OutOfMemory
+
+_USABLE = 0.75  # of the room; kernels, and the gradients under way, take what no static analysis counts
+_WORDS = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "bad allocation")
+_CGROUP = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+@contextmanager
+def watched(device: torch.device, batch: int, memory: StepMemory | None) -> Generator[None]:
+    """Raise `OutOfMemory` for what a step of at most `batch` images at once could not get.
+
+    The room is what is free when the context begins: before the network and its optimiser are there.
+    """
+    free = room(device)
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        raise OutOfMemory(said(free, batch, memory)) from None
+
+
+def said(free: int, batch: int, memory: StepMemory | None) -> str:
+    """What was wanted, what there is, and the batch that would fit."""
+    there = f"out of memory: {_size(free)} were free"
+    if memory is None:
+        return f"{there}; use a smaller --micro-batch than {batch}"
+    needs = f"{there}, and a step of {batch} images takes {_size(memory.at(batch))} by the static estimate"
+    fits = fitting(free, memory)
+    if fits < 1:
+        return f"{needs}; weights and one image take {_size(memory.at(1))}: not even that fits"
+    return f"{needs}; add --micro-batch {min(fits, max(batch // 2, 1))}, with which the recipe's batch stays as it is"
+
+
+def fitting(free: int, memory: StepMemory) -> int:
+    """How many images at once a step can take in so many bytes."""
+    return int((free * _USABLE - memory.fixed) // max(memory.per_image, 1))
+
+
+def room(device: torch.device) -> int:
+    """Bytes that can still be had on the device."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return min(_limits())
+
+
+def _limits() -> Iterator[int]:
+    """What is left of the machine's memory, of the container's, and of the process's own limit."""
+    fields = dict(line.split(":") for line in _text("/proc/meminfo").splitlines())
+    yield int(fields.get("MemAvailable", f"{2**40} kB").split()[0]) * 1024
+    pages = (_text("/proc/self/statm") or "0 0").split()
+    mapped, resident = (int(n) * resource.getpagesize() for n in pages[:2])
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY:
+        yield max(limit - mapped, 0)
+    for path in _CGROUP:
+        if (text := _text(path).strip()).isdigit():
+            yield max(int(text) - resident, 0)
+
+
+def _text(path: str) -> str:
+    with suppress(OSError):
+        return Path(path).read_text()
+    return ""
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return any(word in str(error) for word in _WORDS)
+
+
+def _size(count: float) -> str:
+    return f"{count / 2**30:.2f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"

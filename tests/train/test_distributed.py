@@ -1,0 +1,221 @@
+"""Several processes train as one would: the same weights, the same stops, and never a wait for one that is gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from harness import digest
+from safetensors.torch import load_file
+
+from archdsl.train import checkpoint
+
+Launch = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def launch() -> Iterator[Launch]:
+    """Trains on several ranks; see `ranks.py`."""
+    script = Path(__file__).with_name("ranks.py")
+    server = subprocess.Popen([sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert server.stdin is not None
+    assert server.stdout is not None
+
+    def ask(out: Path, size: int, job: str = "plain", **request: Any) -> dict[str, Any]:
+        options = {"out": str(out), "report": False, **request.pop("options", {})}
+        print(json.dumps({"size": size, "job": job, "options": options, **request}), file=server.stdin, flush=True)
+        return json.loads(server.stdout.readline())
+
+    yield ask
+    server.stdin.close()
+    server.wait()
+    server.stdout.close()
+
+
+def weights(out: Path) -> dict[str, torch.Tensor]:
+    return load_file(max(checkpoint.finished(out)) / checkpoint.WEIGHTS)
+
+
+def distance(a: Path, b: Path) -> float:
+    """The largest difference of any weight or buffer, relative to the largest number beside it."""
+    theirs = weights(b)
+    pairs = [(mine.double(), theirs[name].double()) for name, mine in weights(a).items()]
+    return max(float((x - y).abs().max() / y.abs().max().clamp_min(1e-9)) for x, y in pairs)
+
+
+def metrics(out: Path) -> list[list[float]]:
+    rows = (out / "metrics.csv").read_text().splitlines()[1:]
+    return [[float(number or 0) for number in row.split(",")[:-1]] for row in rows]
+
+
+@pytest.mark.parametrize("job", ["plain", "norm"])
+def test_two_ranks_do_what_one_process_does(tmp_path: Path, launch: Launch, job: str):
+    """With the same batch of the recipe, its last one (8 of 200 images) included, to float tolerance."""
+    for size in (1, 2, 3):
+        done = launch(tmp_path / str(size), size, job, options={"sync_batch_norm": True})
+        assert done["codes"] == [0] * size, done["texts"]
+    for size in (2, 3):
+        assert distance(tmp_path / "1", tmp_path / str(size)) < 1e-5
+        for one, several in zip(metrics(tmp_path / "1"), metrics(tmp_path / str(size)), strict=True):
+            assert several == pytest.approx(one, rel=1e-5)
+
+
+def test_without_synchronised_statistics_it_is_another_network(tmp_path: Path, launch: Launch):
+    """Negative control, and the usual meaning of batch norm on several devices."""
+    for size in (1, 2):
+        assert launch(tmp_path / str(size), size, "norm")["codes"] == [0] * size
+    assert distance(tmp_path / "1", tmp_path / "2") > 1e-3
+
+
+def test_ranks_add_up_micro_batches(tmp_path: Path, launch: Launch):
+    assert launch(tmp_path / "1", 1)["codes"] == [0]
+    assert launch(tmp_path / "2", 2, options={"micro_batch": 5})["codes"] == [0, 0]
+    assert distance(tmp_path / "1", tmp_path / "2") < 1e-5
+
+
+def test_the_same_ranks_give_the_same_bits(tmp_path: Path, launch: Launch):
+    for name in "ab":
+        assert launch(tmp_path / name, 2, "chance")["codes"] == [0, 0]
+    assert digest(tmp_path / "a") == digest(tmp_path / "b")
+
+
+def test_layers_that_one_rank_leaves_out(tmp_path: Path, launch: Launch):
+    done = launch(tmp_path / "a", 2, "skipping")
+    assert done["codes"] == [0, 0], done["texts"]
+
+
+@pytest.mark.parametrize("what", ["SIGKILL", "exit", "raise"])
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_lost_rank_is_named_and_a_restart_ends_in_the_same_bits(tmp_path: Path, launch: Launch, what: str, rank: int):
+    out, other = tmp_path / "a", 1 - rank
+    saves = {"save_steps": 3}
+    done = launch(out, 2, "chance", options=saves, fault={"rank": rank, "step": 5, "what": what})
+    assert done["codes"][other] == 77
+    assert f"rank {other}: error: rank {rank} of 2 lost" in done["texts"][other]
+    assert done["seconds"] < 10
+    again = launch(out, 2, "chance", options=saves, restarts=1)
+    assert again["codes"] == [0, 0], again["texts"]
+    assert "going on after step 3" in again["texts"][0]
+    assert launch(tmp_path / "whole", 2, "chance", options=saves)["codes"] == [0, 0]
+    assert digest(out) == digest(tmp_path / "whole")
+
+
+def test_a_rank_that_hangs_is_lost_after_the_timeout(tmp_path: Path, launch: Launch):
+    fault = {"rank": 1, "step": 5, "what": "SIGSTOP"}
+    done = launch(tmp_path / "a", 2, options={"timeout": 2.0}, fault=fault)
+    assert done["codes"] == [77, -9]
+    assert "rank 1 of 2 lost: dead, or silent for 2 s" in done["texts"][0]
+    assert done["seconds"] < 2 + 10
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_signal_to_one_rank_stops_all_at_the_same_step(tmp_path: Path, launch: Launch, rank: int):
+    out = tmp_path / "a"
+    done = launch(out, 2, "chance", fault={"rank": rank, "step": 5, "what": "SIGTERM"})
+    assert done["codes"] == [75, 75]
+    assert all("stopped by SIGTERM after step 5" in text for text in done["texts"])
+    assert launch(out, 2, "chance", options={"resume": True})["codes"] == [0, 0]
+    assert launch(tmp_path / "whole", 2, "chance")["codes"] == [0, 0]
+    assert digest(out) == digest(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_number_that_is_not_finite_on_one_rank_stops_all_before_the_update(tmp_path: Path, launch: Launch, rank: int):
+    out = tmp_path / "a"
+    fault = {"rank": rank, "step": 5, "what": "nan"}
+    done = launch(out, 2, options={"save_steps": 1}, fault=fault)
+    assert done["codes"] == [76, 76]
+    assert f"rank {rank}: error: step 6: the images hold numbers that are not finite" in done["texts"][rank]
+    assert max(checkpoint.finished(out)).name == "step-00000005"
+    assert all(weight.isfinite().all() for weight in weights(out).values())
+
+
+def seen(log: Path) -> Counter[tuple[int, int]]:
+    """How often each image of each epoch counts: of a step that was done again, the last time."""
+    steps: dict[tuple[int, int], list[list[int]]] = {}
+    runs: list[dict[tuple[int, int], list[list[int]]]] = []
+    for path in sorted(log.parent.glob(f"{log.name}-*")):
+        done: dict[tuple[int, int], list[list[int]]] = {}
+        for line in path.read_text().splitlines():
+            epoch, place, ids = json.loads(line)
+            done.setdefault((epoch, place), []).append(ids)
+        runs.append(done)
+    for done in runs:
+        steps |= done
+    return Counter((epoch, i) for (epoch, _), parts in steps.items() for ids in parts for i in ids)
+
+
+def chain(tmp_path: Path, launch: Launch, sizes: list[int], number: int):
+    """A run whose every part has another number of ranks, killed within each but the last."""
+    out, log = tmp_path / f"a{number}", tmp_path / f"log{number}"
+    for part, size in enumerate(sizes):
+        last = part == len(sizes) - 1
+        fault = None if last else {"rank": size - 1, "step": 3 * (part + 1), "what": "SIGKILL"}
+        options = {"save_steps": 2, "resume": part > 0}
+        done = launch(out, size, "chance", options=options, fault=fault, log=f"{log}-{part}")
+        assert (done["codes"] == [0] * size) == last, done["texts"]
+    counted = seen(log)
+    assert set(counted.values()) == {1}
+    assert len(counted) == 2 * 163
+
+
+def test_each_image_counts_once_an_epoch_whatever_the_ranks(tmp_path: Path, launch: Launch):
+    for number, sizes in enumerate([[1, 2, 1], [2, 3, 2]]):
+        chain(tmp_path, launch, sizes, number)
+
+
+@pytest.mark.prove
+def test_each_image_counts_once_over_two_hundred_chains(tmp_path: Path, launch: Launch):
+    import random
+
+    drawn = random.Random(0)
+    for number in range(200):
+        chain(tmp_path, launch, [drawn.randint(1, 4) for _ in range(drawn.randint(2, 4))], number)
+
+
+def test_another_number_of_ranks_is_said(tmp_path: Path, launch: Launch):
+    out = tmp_path / "a"
+    assert launch(out, 2, fault={"rank": 1, "step": 5, "what": "SIGTERM"})["codes"] == [75, 75]
+    done = launch(out, 1, options={"resume": True})
+    assert done["codes"] == [0]
+    assert "not bit for bit: ranks was 2, is 1" in done["texts"][0]
+
+
+def test_what_several_ranks_need(tmp_path: Path, launch: Launch):
+    done = launch(tmp_path / "a", 2, "small")
+    assert done["codes"] == [1, 1]
+    assert "a batch of 3 cannot be shared by 2 ranks: each needs two images" in done["texts"][0]
+
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--max-restarts", "1"]
+
+
+@pytest.mark.prove
+def test_torchrun_restarts_a_killed_rank(tmp_path: Path):
+    """The real launcher, which this file otherwise stands in for, once."""
+    script = tmp_path / "rank.py"
+    script.write_text(
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "import os, pathlib, ranks\n"
+        "ranks.run.load = ranks.few\n"
+        "first = os.environ['TORCHELASTIC_RESTART_COUNT'] == '0'\n"
+        "fault = {'rank': 1, 'step': 5, 'what': 'SIGKILL'} if first and sys.argv[2] == 'kill' else None\n"
+        "ranks.prepare(int(os.environ['RANK']), {'fault': fault})\n"
+        "code, text = ranks.go(pathlib.Path(sys.argv[1]), ranks.JOBS['chance'], save_steps=3, report=False)\n"
+        "print(text); sys.exit(code)\n"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    for how in ("kill", "whole"):
+        command = [*TORCHRUN, "--master-port", "29655", str(script), str(tmp_path / how), how]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert ("going on after step 3" in done.stdout) == (how == "kill")
+    assert digest(tmp_path / "kill") == digest(tmp_path / "whole")

@@ -34,9 +34,7 @@ EXPONENT = Limit("exponent", 64, "at most", "The exponent of a power.")
 CALLS = Limit("calls", 64, "calls inside each other", "Blocks, functions and rows of layers inside each other.")
 ROWS = Limit("rows", 8, "rows", "Repeats and rows of layers inside each other, in one block or network.")
 LEVELS = Limit("levels", 1_500, "levels", "Expressions evaluated inside each other, over all calls.")
-STEPS = Limit(
-    "steps", 200_000, "steps", "Expressions evaluated for one file, items listed; equal calls count once."
-)
+STEPS = Limit("steps", 200_000, "steps", "Expressions evaluated for one file, items listed; equal calls count once.")
 ITEMS = Limit("items", 10_000, "items", "Parts of a list or a layer, those of its parts included.")
 NODES = Limit("nodes", 10_000, "nodes", "Distinct layers of all networks of a file; repeats count once.")
 REPEATS = Limit("repeats", 10_000_000, "copies", "Copies of a layer in a row.")

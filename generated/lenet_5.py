@@ -1,6 +1,6 @@
 """LeNet5 (channels=1, classes=10): LeNet-5.
 
-Made by archdsl 0.1.0 from lenet-5.arch (sha256 9115894ab0be).
+Made by archdsl 0.1.0 from lenet-5.arch (sha256 d04dea08b935).
 61,706 parameters; 416,520 multiply-accumulates for one 1×32×32 sample.
 """
 

@@ -22,10 +22,10 @@ class AlexNet(nn.Module):
         self.conv4 = nn.Conv2d(384, 384, 3, padding=1, groups=2)
         self.conv5 = nn.Conv2d(384, 256, 3, padding=1, groups=2)
         self.dropout1 = nn.Dropout(0.5)
-        self.linear1 = nn.Linear(9216, 4096)
+        self.fc6 = nn.Linear(9216, 4096)
         self.dropout2 = nn.Dropout(0.5)
-        self.linear2 = nn.Linear(4096, 4096)
-        self.linear3 = nn.Linear(4096, 1000)
+        self.fc7 = nn.Linear(4096, 4096)
+        self.linear = nn.Linear(4096, 1000)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.normal_(module.weight, std=0.01)
@@ -36,8 +36,8 @@ class AlexNet(nn.Module):
         nn.init.ones_(self.conv2.bias)
         nn.init.ones_(self.conv4.bias)
         nn.init.ones_(self.conv5.bias)
-        nn.init.ones_(self.linear1.bias)
-        nn.init.ones_(self.linear2.bias)
+        nn.init.ones_(self.fc6.bias)
+        nn.init.ones_(self.fc7.bias)
 
     def forward(self, image: Tensor) -> Tensor:
         conv1 = F.max_pool2d(self.even1(F.relu(self.conv1(image))), 3, stride=2)  # 96×27×27
@@ -45,9 +45,9 @@ class AlexNet(nn.Module):
         conv3 = F.relu(self.conv3(conv2))  # 384×13×13
         conv4 = F.relu(self.conv4(conv3))  # 384×13×13
         conv5 = F.max_pool2d(F.relu(self.conv5(conv4)), 3, stride=2)  # 256×6×6
-        fc6 = F.relu(self.linear1(self.dropout1(conv5.flatten(1))))  # 4096
-        fc7 = F.relu(self.linear2(self.dropout2(fc6)))  # 4096
-        return self.linear3(fc7)  # 1000
+        fc6 = F.relu(self.fc6(self.dropout1(conv5.flatten(1))))  # 4096
+        fc7 = F.relu(self.fc7(self.dropout2(fc6)))  # 4096
+        return self.linear(fc7)  # 1000
 
 
 if __name__ == "__main__":

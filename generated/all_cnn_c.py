@@ -38,13 +38,13 @@ class AllCNNC(nn.Module):
             ConvRelu(192, 192, 3, stride=2),
         )
         self.dropout = nn.Dropout(0.5)
-        self.conv = nn.Conv2d(192, 192, 3)
+        self.stage3 = nn.Conv2d(192, 192, 3)
         self.scores = nn.Sequential(ConvRelu(192, 192, 1), ConvRelu(192, 10, 1))
 
     def forward(self, image: Tensor) -> Tensor:
         stage1 = self.stage1(image)  # 96×16×16
         stage2 = self.stage2(stage1)  # 192×8×8
-        stage3 = F.relu(self.conv(self.dropout(stage2)))  # 192×6×6
+        stage3 = F.relu(self.stage3(self.dropout(stage2)))  # 192×6×6
         scores = self.scores(stage3)  # 10×6×6
         return scores.mean((2, 3))  # 10
 

@@ -15,10 +15,10 @@ class DenseLayer(nn.Module):
     def __init__(self, in_channels: int, growth: int) -> None:
         super().__init__()
         self.bn = nn.BatchNorm2d(in_channels)
-        self.conv = nn.Conv2d(in_channels, growth, 3, padding=1, bias=False)
+        self.new = nn.Conv2d(in_channels, growth, 3, padding=1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        new = self.conv(F.relu(self.bn(x)))  # 24×32×32, 24×16×16, 24×8×8
+        new = self.new(F.relu(self.bn(x)))  # 24×32×32, 24×16×16, 24×8×8
         return torch.cat((x, new), dim=1)  # 40×32×32, 64×32×32, 88×32×32, …
 
 

@@ -15,10 +15,10 @@ class DenseLayer(nn.Module):
     def __init__(self, in_channels: int, growth: int) -> None:
         super().__init__()
         self.bn = nn.BatchNorm2d(in_channels)
-        self.conv = nn.Conv2d(in_channels, growth, 3, padding=1, bias=False)
+        self.new = nn.Conv2d(in_channels, growth, 3, padding=1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        new = self.conv(F.relu(self.bn(x)))  # 12×32×32, 12×16×16, 12×8×8
+        new = self.new(F.relu(self.bn(x)))  # 12×32×32, 12×16×16, 12×8×8
         return torch.cat((x, new), dim=1)  # 28×32×32, 40×32×32, 52×32×32, …
 
 

@@ -15,11 +15,11 @@ class ConvFmp(nn.Module):
     def __init__(self, in_channels: int, width: int, size: int, drop: float = 0) -> None:
         super().__init__()
         self.dropout = nn.Dropout(drop)
-        self.conv = nn.Conv2d(in_channels, width, 2)
+        self.maps = nn.Conv2d(in_channels, width, 2)
         self.fractional_max_pool = nn.FractionalMaxPool2d(2, output_size=size)
 
     def forward(self, x: Tensor) -> Tensor:
-        maps = F.leaky_relu(self.conv(self.dropout(x)), 1 / 3)  # 160×93×93, 320×73×73, 480×57×57, …
+        maps = F.leaky_relu(self.maps(self.dropout(x)), 1 / 3)  # 160×93×93, 320×73×73, 480×57×57, …
         return self.fractional_max_pool(maps)  # 160×74×74, 320×58×58, 480×45×45, …
 
 
@@ -48,16 +48,16 @@ class FMP(nn.Module):
             ],
         )
         self.dropout1 = nn.Dropout(6 / 13)
-        self.conv1 = nn.Conv2d(1920, 2080, 2)
+        self.c2 = nn.Conv2d(1920, 2080, 2)
         self.dropout2 = nn.Dropout(0.5)
-        self.conv2 = nn.Conv2d(2080, 2240, 1)
+        self.c1 = nn.Conv2d(2080, 2240, 1)
         self.linear = nn.Linear(2240, 10)
 
     def forward(self, image: Tensor) -> Tensor:
         field = F.pad(image, (31, 31, 31, 31))  # 3×94×94
         fmp = self.fmp(field)  # 1920×2×2
-        c2 = F.leaky_relu(self.conv1(self.dropout1(fmp)), 1 / 3)  # 2080×1×1
-        c1 = F.leaky_relu(self.conv2(self.dropout2(c2)), 1 / 3)  # 2240×1×1
+        c2 = F.leaky_relu(self.c2(self.dropout1(fmp)), 1 / 3)  # 2080×1×1
+        c1 = F.leaky_relu(self.c1(self.dropout2(c2)), 1 / 3)  # 2240×1×1
         return self.linear(c1.flatten(1))  # 10
 
 

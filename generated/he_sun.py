@@ -45,20 +45,20 @@ class HeSun(nn.Module):
             ]
         )
         self.pooled = SpatialPyramidPool(6, 3, 2, 1)
-        self.linear1 = nn.Linear(12800, 4096)
+        self.fc6 = nn.Linear(12800, 4096)
         self.dropout1 = nn.Dropout(0.5)
-        self.linear2 = nn.Linear(4096, 4096)
+        self.fc7 = nn.Linear(4096, 4096)
         self.dropout2 = nn.Dropout(0.5)
-        self.linear3 = nn.Linear(4096, 1000)
+        self.linear = nn.Linear(4096, 1000)
 
     def forward(self, image: Tensor) -> Tensor:
         stage1 = F.max_pool2d(self.stage1(image), 3)  # 64×36×36
         stage2 = F.max_pool2d(self.stage2(stage1), 2)  # 128×18×18
         stage3 = self.stage3(stage2)  # 256×18×18
         pooled = self.pooled(stage3)  # 12800
-        fc6 = self.dropout1(F.relu(self.linear1(pooled)))  # 4096
-        fc7 = self.dropout2(F.relu(self.linear2(fc6)))  # 4096
-        return self.linear3(fc7)  # 1000
+        fc6 = self.dropout1(F.relu(self.fc6(pooled)))  # 4096
+        fc7 = self.dropout2(F.relu(self.fc7(fc6)))  # 4096
+        return self.linear(fc7)  # 1000
 
 
 if __name__ == "__main__":

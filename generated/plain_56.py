@@ -29,7 +29,7 @@ class Plain(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(3, 16, 3, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
         self.bn = nn.BatchNorm2d(16)
         self.conv2 = nn.Sequential(*[Plain_(16, 16) for _ in range(9)])
         self.conv3 = nn.Sequential(Plain_(16, 32, stride=2), *[Plain_(32, 32) for _ in range(8)])
@@ -40,7 +40,7 @@ class Plain(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, image: Tensor) -> Tensor:
-        conv1 = F.relu(self.bn(self.conv(image)))  # 16×32×32
+        conv1 = F.relu(self.bn(self.conv1(image)))  # 16×32×32
         conv2 = self.conv2(conv1)  # 16×32×32
         conv3 = self.conv3(conv2)  # 32×16×16
         conv4 = self.conv4(conv3)  # 64×8×8

@@ -95,7 +95,7 @@ class PyramidNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(3, 16, 3, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
         self.group1 = nn.Sequential(
             *[
@@ -179,7 +179,7 @@ class PyramidNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, image: Tensor) -> Tensor:
-        conv1 = self.bn1(self.conv(image))  # 16×32×32
+        conv1 = self.bn1(self.conv1(image))  # 16×32×32
         group1 = self.group1(conv1)  # 32×32×32
         group2 = self.group2(group1)  # 48×16×16
         group3 = self.group3(group2)  # 64×8×8

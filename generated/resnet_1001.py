@@ -71,7 +71,7 @@ class ResNetBottleneck(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(3, 16, 3, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
         self.bn = nn.BatchNorm2d(16)
         self.conv2 = nn.Sequential(Bottleneck2(16, 64), *[Bottleneck(64) for _ in range(110)])
         self.conv3 = nn.Sequential(Bottleneck2(64, 128, stride=2), *[Bottleneck(128) for _ in range(110)])
@@ -82,7 +82,7 @@ class ResNetBottleneck(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, image: Tensor) -> Tensor:
-        conv1 = F.relu(self.bn(self.conv(image)))  # 16×32×32
+        conv1 = F.relu(self.bn(self.conv1(image)))  # 16×32×32
         conv2 = self.conv2(conv1)  # 64×32×32
         conv3 = self.conv3(conv2)  # 128×16×16
         conv4 = self.conv4(conv3)  # 256×8×8

@@ -77,7 +77,7 @@ class ResNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(3, 16, 3, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
         self.bn = nn.BatchNorm2d(16)
         self.conv2 = nn.Sequential(*[Basic(16) for _ in range(200)])
         self.conv3 = nn.Sequential(Basic2(16, 32), *[Basic(32) for _ in range(199)])
@@ -88,7 +88,7 @@ class ResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, image: Tensor) -> Tensor:
-        conv1 = F.relu(self.bn(self.conv(image)))  # 16×32×32
+        conv1 = F.relu(self.bn(self.conv1(image)))  # 16×32×32
         conv2 = self.conv2(conv1)  # 16×32×32
         conv3 = self.conv3(conv2)  # 32×16×16
         conv4 = self.conv4(conv3)  # 64×8×8

@@ -70,7 +70,7 @@ class ResNeXt(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(3, 64, 3, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
         self.bn = nn.BatchNorm2d(64)
         self.conv2 = nn.Sequential(Resnext2(64, 256, 1024), *[Resnext(256, 1024) for _ in range(2)])
         self.conv3 = nn.Sequential(Resnext2(256, 512, 2048, stride=2), *[Resnext(512, 2048) for _ in range(2)])
@@ -81,7 +81,7 @@ class ResNeXt(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, image: Tensor) -> Tensor:
-        conv1 = F.relu(self.bn(self.conv(image)))  # 64×32×32
+        conv1 = F.relu(self.bn(self.conv1(image)))  # 64×32×32
         conv2 = self.conv2(conv1)  # 256×32×32
         conv3 = self.conv3(conv2)  # 512×16×16
         conv4 = self.conv4(conv3)  # 1024×8×8

@@ -154,7 +154,7 @@ class ShakeShake(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(3, 16, 3, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
         self.bn = nn.BatchNorm2d(16)
         self.conv2 = nn.Sequential(Shake2(16, 32), *[Shake(32) for _ in range(3)])
         self.conv3 = nn.Sequential(Shake2(32, 64, stride=2), *[Shake(64) for _ in range(3)])
@@ -165,7 +165,7 @@ class ShakeShake(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, image: Tensor) -> Tensor:
-        conv1 = self.bn(self.conv(image))  # 16×32×32
+        conv1 = self.bn(self.conv1(image))  # 16×32×32
         conv2 = self.conv2(conv1)  # 32×32×32
         conv3 = self.conv3(conv2)  # 64×16×16
         conv4 = self.conv4(conv3)  # 128×8×8

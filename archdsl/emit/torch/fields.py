@@ -1,7 +1,9 @@
 """What the fields of a class are called.
 
-A statement that makes exactly one layer lends it its name (`conv1 = in -> conv(16, 3)` is `self.conv1`). Other layers
-are called after the name they were given (`branch`), their block or their primitive, numbered where there are several.
+A statement that makes exactly one layer lends it its name (`conv1 = in -> conv(16, 3)` is `self.conv1`). Norms and
+dropout beside it do not count (`fc6 = in -> dropout(0.5) -> linear(4096)` is `self.fc6`), unless the name is a single
+letter, or that of a sum. Other layers are called after the name they were given (`branch`), their block or their
+primitive, numbered where there are several.
 """
 
 from __future__ import annotations
@@ -61,20 +63,45 @@ def name_fields(code: GraphCode, names: Names) -> Fields:
 def _wishes(code: GraphCode) -> list[_Wish]:
     lent = [_Wish((-1, field.mark), field, None, "") for field in code.lent]
     makers = [(index, node) for index, node in enumerate(code.nodes) if node.starts and node.fields]
-    counts = Counter(node.statement for _, node in makers for _ in node.fields)
-    steps = Counter(node.statement for node in code.nodes)
+    counts = _counted(code)
     own = [
-        _Wish((index, field.mark), field, node, _exact(node, counts, steps))
+        _Wish((index, field.mark), field, node, _exact(node, counts[node.statement]))
         for index, node in makers
         for field in node.fields
     ]
     return [*lent, *own]
 
 
-def _exact(node: NodeCode, counts: Counter[str], steps: Counter[str]) -> str:
+@dataclass(slots=True)
+class _Count:
+    """What one statement makes: its steps, those of several tensors, its fields, and those that do the work."""
+
+    steps: int = 0
+    merges: int = 0
+    fields: int = 0
+    heavy: int = 0
+
+
+def _counted(code: GraphCode) -> dict[str, _Count]:
+    counts: dict[str, _Count] = {}
+    for node in code.nodes:
+        count = counts.setdefault(node.statement, _Count())
+        count.steps += 1
+        count.merges += len(node.inputs) > 1
+        if node.starts:
+            count.fields += len(node.fields)
+            count.heavy += len(node.fields) * is_heavy(node)
+    return counts
+
+
+def _exact(node: NodeCode, count: _Count) -> str:
     """The statement's name, where it is this layer's too: `pre = in -> bn -> relu` is not the name of a norm."""
-    fitting = node.statement not in _NAMELESS and counts[node.statement] == 1 and not node.shared
-    return node.statement if fitting and (is_heavy(node) or steps[node.statement] == 1) else ""
+    if node.statement in _NAMELESS or node.shared:
+        return ""
+    if not is_heavy(node):
+        return node.statement if count.fields == count.steps == 1 else ""
+    chief = count.heavy == 1 and not count.merges and len(node.statement) > 1
+    return node.statement if chief or count.fields == 1 else ""
 
 
 def _group(base: str, size: int, names: Names) -> list[str]:

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Callable
 
 from archdsl.emit.errors import InternalError
-from archdsl.emit.torch.layout import Doc, Group, IfBroken, Indent, Line, joined, lay_out
+from archdsl.emit.torch.layout import STEP, WIDTH, Doc, Group, IfBroken, Indent, Line, joined, lay_out
 
 _COMMA: tuple[Doc, ...] = (",", Line(" "))
 _TRAILING = IfBroken(",")
@@ -41,7 +41,10 @@ _LISTED = frozenset({"nn.Sequential", "nn.ModuleList"})
 
 def statement_lines(target: str, value: ast.expr, indent: int) -> list[str]:
     """The lines of `<target><value>`, where target is "", "return " or "name = "."""
-    return lay_out((target, *_standing_alone(value)), indent)
+    lines = lay_out((target, *_standing_alone(value)), indent)
+    if len(lines[0]) > WIDTH and len(flat(value)) <= WIDTH - indent - STEP:  # even what stands before the bracket
+        lines = lay_out((target, Group(("(", *_block(expression(value)), ")"))), indent)
+    return lines
 
 
 def flat(value: ast.expr) -> str:

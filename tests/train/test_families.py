@@ -146,10 +146,11 @@ def test_the_loss_falls_on_cifar_10(name: str, tmp_path: Path, capsys: pytest.Ca
     for folder in sorted(path.parent for path in tmp_path.rglob("metrics.csv")):
         rows = list(csv.DictReader(io.StringIO((folder / "metrics.csv").read_text())))
         first, last = rows[0], rows[-1]
+        batch = Recipe.model_validate_json((folder / "recipe.json").read_text()).batch
         part = "" if folder == tmp_path else f" ({folder.name})"
         with capsys.disabled():
             print(
-                f"| {name}{part} | {' '.join([family.spec, *how])} | {int(last['step'])} × {family.batch} "
+                f"| {name}{part} | {' '.join([family.spec, *how])} | {int(last['step'])} × {batch} "
                 f"| {float(first['train_loss']):.3f} | {float(last['train_loss']):.3f} "
                 f"| {float(first['train_error']):.1%} | {float(last['train_error']):.1%} |"
             )

@@ -1,4 +1,4 @@
-"""What all tests share: `--update` writes the expected parts of golden cases again."""
+"""What all tests share: `--update` writes the expected parts of golden cases again; `soak` tells what proofs did."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 
 import pytest
 from casefiles import may_update
+
+pytest_plugins = ["soak"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from hypothesis import HealthCheck, settings
 from hypothesis import given as drawn_from
 from hypothesis import strategies as st
+from soak import Tally, scaled
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
@@ -428,12 +429,14 @@ def test_agrees_with_torch(name: str) -> None:
     run()
 
 
-def sweep(name: str, count: int, first: int = 0) -> dict[str, int]:
+def sweep(name: str, count: int, first: int, tally: Tally) -> dict[str, int]:
     """Many comparisons from seeds, without shrinking; how many agreed and how many both sides refused."""
-    tally = {"agreed": 0, "refused": 0}
+    tally.seed = f"{first} + case"
+    went = {"agreed": 0, "refused": 0}
     for seed in range(first, first + count):
-        tally[compare(name, seeded(seed))] += 1
-    return tally
+        with tally.case():
+            went[compare(name, seeded(seed))] += 1
+    return went
 
 
 EDGES = ["conv", "depthwise", "conv_transpose", "max_pool", "avg_pool", "reflect_pad", "instance_norm", "gn"]
@@ -463,10 +466,10 @@ def test_the_edge_of_what_is_valid_is_where_torch_has_it(name: str) -> None:
 
 
 @pytest.mark.prove
+@pytest.mark.promised("R13", of="layers at the edge")
 @pytest.mark.parametrize("name", [name for name in PROBES if name != "learned"])
-def test_agrees_with_torch_at_length(name: str) -> None:
-    tally = sweep(name, 10_000 if name in EDGES else 2_200, first=1_000_000)
-    print(name, tally)
+def test_agrees_with_torch_at_length(name: str, soak: Tally) -> None:
+    print(name, sweep(name, scaled(10_000 if name in EDGES else 2_200), 1_000_000, soak))
 
 
 # --- traced numbers -----------------------------------------------------------------------------------------------

@@ -19,10 +19,11 @@ from archdsl.ops.op import Attrs, Dim
 Layout = tuple[int, ...] | None
 BATCH = 2  # samples that layouts are thought of with: any number but 1, which has no order
 
+# `bernoulli_mask` is not among them: PyTorch draws masks plainly, and their order decides.
 _ELEMENTWISE = frozenset(
     {
         *("relu", "relu6", "leaky_relu", "prelu", "elu", "selu", "gelu", "silu", "sigmoid", "tanh", "hard_sigmoid"),
-        *("hard_swish", "hard_tanh", "scale", "bias", "affine", "dropout", "channel_dropout", "bernoulli_mask", "lrn"),
+        *("hard_swish", "hard_tanh", "scale", "bias", "affine", "dropout", "channel_dropout", "lrn"),
         *("add", "sub", "mul", "sum", "mean", "max", "min", "shake_add", "stochastic_depth"),
     }
 )

@@ -21,8 +21,8 @@ Statement = Callable[["Writer", Scope], bool]
 class Writer:
     """A file being written: its blocks and the bodies of them."""
 
-    def __init__(self, seed: int) -> None:
-        self.rng = random.Random(seed)
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
         self.made: list[Made] = []
         self.count = 0
 
@@ -89,7 +89,7 @@ class Writer:
 
 def program(seed: int) -> str:
     """A program that should be valid."""
-    return Writer(seed).text()
+    return Writer(random.Random(seed)).text()
 
 
 # --- statements ---------------------------------------------------------------------------------------------------

@@ -299,7 +299,7 @@ def attention(s: Scope, x: Shape) -> Drawn:
 
 
 def identity(s: Scope, x: Shape) -> Drawn:
-    return "identity", x
+    return s.pick("identity", "identity", "identity -> mean", "max -> identity", "concat -> identity", "split(1)"), x
 
 
 def global_pool(s: Scope, x: Shape) -> Drawn:

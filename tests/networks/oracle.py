@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from archdsl import Source
+from archdsl import Source, deep
 from archdsl.analyses.walk import Application, applications, total
 from archdsl.ir.graph import Graph, all_graphs
 from archdsl.pipeline import Checked
@@ -186,10 +186,21 @@ def _compare_lone(c: Compiled, module: nn.Module) -> None:
         differ("a batch of one", c.lone, False)
 
 
+def hold(source: str, batch: int) -> Compiled:
+    """`check` of a program, all of it on the compiler's own stack: a thread for each stage takes a tenth more."""
+
+    def work() -> Compiled:
+        c = compiled(source)
+        check(c, batch)
+        return c
+
+    return deep.run(work)
+
+
 def failure(source: str, batch: int) -> str:
     """How a program that should be valid fails, in a word or two; "" where it does not."""
     try:
-        check(compiled(source), batch)
+        hold(source, batch)
     except Refused as refused:
         return "refused" if "internal" not in str(refused) else "internal"
     except Difference as different:
@@ -202,7 +213,7 @@ def failure(source: str, batch: int) -> str:
 def story(source: str, batch: int) -> str:
     """What `failure` shortens."""
     try:
-        check(compiled(source), batch)
+        hold(source, batch)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     return ""

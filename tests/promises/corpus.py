@@ -161,5 +161,5 @@ def trimmed(text: str) -> str:
     return re.sub(r"(variants \{\n[^\n]*\n)[^}]*\}", r"\1}", text)
 
 
-# Seeds for mutation: cheap to check, so that many mutants can be.
-SEEDS = tuple(SMALL.values()) * 2 + tuple(map(trimmed, SPECS.values())) + tuple(LIBRARY.values())
+# Seeds for mutation: mostly small ones, for every construct, that are checked fast, so that many mutants can be.
+SEEDS = tuple(SMALL.values()) * 8 + tuple(map(trimmed, SPECS.values())) + tuple(LIBRARY.values())

@@ -43,7 +43,11 @@ def tokens(text: str) -> list[str]:
 
 def mutant(rng: random.Random) -> str:
     """A seed, or a generated program, with a few changes."""
-    text = rng.choice(SEEDS) if rng.random() < 0.8 else program(rng)
+    return changed(rng.choice(SEEDS) if rng.random() < 0.8 else program(rng), rng)
+
+
+def changed(text: str, rng: random.Random) -> str:
+    """A text with a few tokens deleted, doubled, swapped, replaced, wrapped or put in from elsewhere."""
     parts = tokens(text)
     for _ in range(min(1 + int(rng.expovariate(0.7)), 8)):
         parts = [part for part in rng.choice(_CHANGES)(parts, rng) if part] or parts

@@ -9,8 +9,8 @@ _NODES = frozenset(
     """
     Module Import ImportFrom alias ClassDef FunctionDef arguments arg Assign AnnAssign Expr Return If For Assert Pass
     Name Attribute Call keyword Starred Constant JoinedStr FormattedValue BinOp UnaryOp BoolOp Compare IfExp Subscript
-    Slice List Tuple ListComp GeneratorExp comprehension Load Store Add Sub Mult Div FloorDiv Mod Pow BitOr USub Not And Or
-    Eq NotEq Lt LtE Gt GtE Is IsNot In NotIn
+    Slice List Tuple ListComp GeneratorExp comprehension Load Store Add Sub Mult MatMult Div FloorDiv Mod Pow
+    BitOr BitAnd RShift USub Not And Or Eq NotEq Lt LtE Gt GtE Is IsNot In NotIn
     """.split()
 )
 _CALLED = frozenset(

@@ -25,3 +25,15 @@ def kept() -> list[Path]:
 def read(path: Path) -> str:
     """A kept text as it was, line ends and lone surrogates included."""
     return path.read_bytes().decode("utf-8", "surrogatepass")
+
+
+def keep_input(target: str, data: bytes) -> Path:
+    """Keep an input of the fuzzer's that failed; its ending is the target."""
+    path = CRASHES / f"found-{hashlib.sha256(data).hexdigest()[:12]}.{target}"
+    path.write_bytes(data)
+    return path
+
+
+def kept_inputs() -> list[Path]:
+    """All inputs of the fuzzer's that were kept."""
+    return sorted(path for path in CRASHES.iterdir() if path.suffix != ".arch")

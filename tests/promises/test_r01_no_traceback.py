@@ -8,10 +8,10 @@ watch for hangs. Promised: 50,000 inputs in CI, 1,000,000 in SOAK, no failure; a
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
+from soak import SEED, Tally, shards
 
 from archdsl import pipeline
 from archdsl.limits import Limit
@@ -20,23 +20,23 @@ from promises import saved, shard
 from promises.feed import Broken, feed
 
 CI = 6, 2_000  # shards, inputs in each
-SOAK = 200, 5_000
-SEED = os.environ.get("ARCHDSL_SEED", "1")
 
 
 @pytest.mark.parametrize("number", range(CI[0]))
 def test_no_input_ends_in_a_traceback(number: int, tmp_path: Path) -> None:
-    _feed(f"ci/{SEED}/{number}", CI[1], tmp_path)
+    _feed(f"ci/{SEED}/{number}", CI[1], tmp_path, Tally())
 
 
 @pytest.mark.prove
-@pytest.mark.parametrize("number", range(SOAK[0]))
-def test_no_input_of_a_million_ends_in_a_traceback(number: int, tmp_path: Path) -> None:
-    _feed(f"soak/{SEED}/{number}", SOAK[1], tmp_path)
+@pytest.mark.promised("R01, R02, R16", of="texts")
+@pytest.mark.parametrize(("first", "count"), shards(1_000_000, 5_000))
+def test_no_input_of_a_million_ends_in_a_traceback(first: int, count: int, tmp_path: Path, soak: Tally) -> None:
+    _feed(f"soak/{SEED}/{first // 5_000}", count, tmp_path, soak)
 
 
-def _feed(seed: str, count: int, folder: Path) -> None:
+def _feed(seed: str, count: int, folder: Path, tally: Tally) -> None:
     report = shard.run(seed, count, folder)
+    tally.seed, tally.cases, tally.worst, tally.p99 = SEED, report.count, report.worst, report.p99
     print(f"seed {seed!r}: {report}")
     for failure in report.failures:
         saved.keep(failure.partition("\n")[2])

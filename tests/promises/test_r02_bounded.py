@@ -18,6 +18,8 @@ import pytest
 from promises.bombs import BOMBS
 from promises.feed import feed
 
+pytestmark = pytest.mark.promised("R02", of="tests of bombs")
+
 MEGABYTES = 300
 HEAVY = {"many variants", "fold of tensors", "repeat of different", "repeat of shrinking", "many statements"}
 HEAVY |= {"one long arrow", "sum of many", "sum of different", "statistics of many shapes", "many networks"}

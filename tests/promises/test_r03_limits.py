@@ -27,6 +27,8 @@ from archdsl.schema import NotANetwork, from_json
 from archdsl.source import Source, Span
 from promises import pace
 
+pytestmark = pytest.mark.promised("R03", of="tests of limits and files")
+
 
 def _net(body: str, shape: str = "[1, 1, 1]", head: str = "") -> str:
     return f"{head}network N() {{\n    input x: {shape}\n    {body}\n    output = x -> relu\n}}\n"

@@ -21,6 +21,8 @@ from archdsl.syntax import lexer
 from promises.bombs import net
 from promises.feed import feed
 
+pytestmark = pytest.mark.promised("R04", of="tests of depth")
+
 Feeder = Callable[[str], list[str]]
 
 

@@ -92,6 +92,7 @@ def test_reading_is_linear(name: str) -> None:
 
 
 @pytest.mark.prove
+@pytest.mark.promised("R06", of="shapes of text")
 @pytest.mark.parametrize("name", SHAPES)
 def test_reading_is_linear_up_to_the_limit(name: str) -> None:
     _is_linear(SHAPES[name], 6, 5)
@@ -161,6 +162,7 @@ ATTACKS = {
 }
 
 
+@pytest.mark.promised("R06", of="attacks on terminals")
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_on_a_terminal(name: str) -> None:
     text = ATTACKS[name]

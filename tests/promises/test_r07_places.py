@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from soak import Tally, shards
 
 from archdsl import explain, render
 from archdsl.diagnostic import Severity
@@ -107,19 +108,24 @@ def _check(rng: random.Random, folder: Path) -> None:
 
 @pytest.mark.parametrize("shard", range(4))
 def test_a_mistake_is_found_where_it_stands(shard: int, tmp_path: Path) -> None:
-    _run(f"ci/{shard}", 500, tmp_path)
+    _run(f"ci/{shard}", 500, tmp_path, Tally())
 
 
 @pytest.mark.prove
-@pytest.mark.parametrize("shard", range(20))
-def test_fifty_thousand_mistakes_are_found_where_they_stand(shard: int, tmp_path: Path) -> None:
-    _run(f"soak/{shard}", 2_500, tmp_path)
+@pytest.mark.promised("R07", of="places")
+@pytest.mark.parametrize(("first", "count"), shards(50_000, 2_500))
+def test_fifty_thousand_mistakes_are_found_where_they_stand(
+    first: int, count: int, tmp_path: Path, soak: Tally
+) -> None:
+    _run(f"soak/{first // 2_500}", count, tmp_path, soak)
 
 
-def _run(seed: str, count: int, folder: Path) -> None:
+def _run(seed: str, count: int, folder: Path, tally: Tally) -> None:
+    tally.seed = "places/soak"
     print(f"seed {seed!r}")
     for index in range(count):
-        _check(random.Random(f"places/{seed}/{index}"), folder)
+        with tally.case():
+            _check(random.Random(f"places/{seed}/{index}"), folder)
 
 
 # ---- place, cause and fix, for every code ------------------------------------------------------------------------
@@ -132,6 +138,7 @@ def _golden() -> str:
     )
 
 
+@pytest.mark.promised("R07", of="tests of codes")
 def test_every_code_has_a_golden_message() -> None:
     shown = set(re.findall(r"(?:error|warning|note)\[([A-Z]\d{3})\]", _golden()))
     assert {page.code for page in explain.pages()} <= shown
@@ -151,11 +158,11 @@ def test_a_column_that_is_off_by_one_is_noticed(monkeypatch: pytest.MonkeyPatch,
     real = Source.position
     monkeypatch.setattr(Source, "position", lambda self, offset: (real(self, offset)[0], real(self, offset)[1] - 1))
     with pytest.raises(AssertionError):
-        _run("ci/0", 5, tmp_path)
+        _run("ci/0", 5, tmp_path, Tally())
 
 
 def test_a_reader_that_takes_no_returns_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The negative control: lines that end with LF alone."""
     monkeypatch.setattr("archdsl.source._LINE_END", re.compile("\n"))
     with pytest.raises(AssertionError):
-        _run("ci/0", 100, tmp_path)
+        _run("ci/0", 100, tmp_path, Tally())

@@ -13,6 +13,8 @@ import pytest
 from promises.corpus import SMALL
 from promises.golden import FOLDER, KINDS, corpus, digests, printed
 
+pytestmark = pytest.mark.promised("R11", of="tests of programs")
+
 TABLE = FOLDER / "digests.txt"
 FULL = FOLDER / "full"
 

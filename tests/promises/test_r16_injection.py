@@ -3,8 +3,9 @@
 Payloads in every place of a file that a name, a text, a comment or a path can stand in: the module that comes out is
 Python, holds only what a list written for this test allows, and no payload in any other form than as part of a
 constant or comment that cannot end. Texts that reach the module as values are equal to what was written.
-Promised: 60 payloads x every slot, 20,000 fuzzed inputs in CI and 500,000 in SOAK; the fuzzed ones are those of R01, in
-which every module is held against the same list (12,000 in CI, 1,000,000 in SOAK). No user templates exist.
+Promised: 60 payloads x every slot, 20,000 fuzzed inputs in CI and 500,000 in SOAK. The fuzzed ones are payloads put
+together at random in every slot (600 here, 100,000 in `make prove`) and the inputs of R01, in which every module is held
+against the same list (12,000 here, 1,000,000 in `make prove`). No user templates exist.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from soak import SEED, Tally, shards
 
 from archdsl.pipeline import compile, module_name  # noqa: A004
 from archdsl.source import Source
@@ -196,15 +198,17 @@ def _words(module: str) -> list[str]:
     return [t.string for t in tokenize.generate_tokens(io.StringIO(module).readline) if t.type == tokenize.NAME]
 
 
+@pytest.mark.promised("R16", of="payloads in slots")
 @pytest.mark.parametrize("slot", SLOTS)
-def test_a_payload_stays_text(slot: str) -> None:
+def test_a_payload_stays_text(slot: str, soak: Tally) -> None:
     assert len(PAYLOADS) >= 60
-    _check_all(slot)
+    _check_all(slot, soak)
 
 
-def _check_all(slot: str) -> None:
+def _check_all(slot: str, tally: Tally) -> None:
     for payload in PAYLOADS:
-        _checked(SLOTS[slot](payload))
+        with tally.case():
+            _checked(SLOTS[slot](payload))
 
 
 def test_texts_that_may_stand_anywhere_do_compile() -> None:
@@ -245,14 +249,27 @@ def test_numbers_reach_the_module_as_they_are() -> None:
 
 
 def test_fuzzed_texts_stay_text() -> None:
+    _fuzz("injection/1", 600, Tally())
+
+
+@pytest.mark.prove
+@pytest.mark.promised("R16", of="payloads put together")
+@pytest.mark.parametrize(("first", "count"), shards(100_000, 2_000))
+def test_a_hundred_thousand_fuzzed_texts_stay_text(first: int, count: int, soak: Tally) -> None:
+    _fuzz(f"injection/{SEED}/{first}", count, soak)
+
+
+def _fuzz(seed: str, count: int, tally: Tally) -> None:
     """Payloads put together at random, in every slot."""
-    rng = random.Random("injection/1")
+    tally.seed = SEED
+    rng = random.Random(seed)
     letters = string.printable + "\\\\\"\"\"'''###{}%\r\n\x85\u2028é"
-    for _ in range(600):
+    for _ in range(count):
         parts = [
             rng.choice(PAYLOADS[:60]) if rng.random() < 0.3 else rng.choice(letters) for _ in range(rng.randint(1, 12))
         ]
-        _checked(SLOTS[rng.choice(list(SLOTS))]("".join(parts)))
+        with tally.case():
+            _checked(SLOTS[rng.choice(list(SLOTS))]("".join(parts)))
 
 
 def test_there_are_no_templates_of_users() -> None:
@@ -274,7 +291,7 @@ def test_a_generator_that_does_not_quote_is_noticed(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(docs, "first_sentence", lambda words: words)
     monkeypatch.setattr("archdsl.emit.torch.emitter.check", lambda *_: None)
     with pytest.raises((AssertionError, SyntaxError)):
-        _check_all("doc")
+        _check_all("doc", Tally())
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import builtins
 import keyword
+from collections.abc import Sequence
 
 import pytest
 import torch
+from soak import Tally, share
 from torch import nn
 
 from archdsl.emit.torch.helpers import HELPERS
@@ -183,26 +185,31 @@ network Net() {
 PROMISED = ("a layer", "a block", "a network")
 
 
+@pytest.mark.promised("R17", of="names as layer, block, network")
 @pytest.mark.parametrize("kind", PROMISED)
-def test_every_reserved_name_works_or_is_refused(kind: str) -> None:
+def test_every_reserved_name_works_or_is_refused(kind: str, soak: Tally) -> None:
     assert len(NAMES) >= 350
-    _all(kind, NAMES)
+    _all(kind, NAMES, soak)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in AS if kind not in PROMISED])
 def test_some_reserved_names_in_other_places(kind: str) -> None:
     """A tenth of the names, in places that the promise does not speak of; all of them in `make prove`."""
-    _all(kind, NAMES[list(AS).index(kind) % 10 :: 10])
+    _all(kind, NAMES[list(AS).index(kind) % 10 :: 10], Tally())
 
 
 @pytest.mark.prove
+@pytest.mark.promised("R17", of="names in other places")
 @pytest.mark.parametrize("kind", [kind for kind in AS if kind not in PROMISED])
-def test_every_reserved_name_in_other_places(kind: str) -> None:
-    _all(kind, NAMES)
+def test_every_reserved_name_in_other_places(kind: str, soak: Tally) -> None:
+    _all(kind, share(NAMES), soak)
 
 
-def _all(kind: str, names: list[str]) -> None:
-    works = sum(_runs(AS[kind].replace("$", name), f"{name!r} as {kind}") for name in names)
+def _all(kind: str, names: Sequence[str], tally: Tally) -> None:
+    works = 0
+    for name in names:
+        with tally.case():
+            works += _runs(AS[kind].replace("$", name), f"{name!r} as {kind}")
     assert works >= 0.6 * len(names), f"only {works} of {len(names)} names can be {kind}"
 
 

@@ -15,6 +15,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from soak import share
 
 ROOT = Path(__file__).parents[2]
 SEEDS = ("0", "1", "2", "3", "42", "1000", "31337", "4294967295")
@@ -62,7 +63,8 @@ def test_the_same_bytes(surroundings: tuple[str, str, str, str], expected: str, 
 
 
 @pytest.mark.prove
-@pytest.mark.parametrize("surroundings", EVERY[1:], ids="-".join)
+@pytest.mark.promised("R18", of="surroundings, each for 200 programs and more")
+@pytest.mark.parametrize("surroundings", share(EVERY[1:]), ids="-".join)
 def test_the_same_bytes_everywhere(surroundings: tuple[str, str, str, str], expected: str, tmp_path: Path) -> None:
     assert _digest(*surroundings, tmp_path) == expected
 

@@ -69,6 +69,8 @@ class LayerWriter:
 
     def module_of(self, prim: Prim, inputs: tuple[Shape, ...], outputs: tuple[Shape, ...]) -> Code:
         row = self._module.row(prim)
+        if row.module is None and len(inputs) == len(outputs) == 1:
+            return Code("nn.Identity()")  # one tensor merged, or split in one part, is that tensor
         if row.module is None:
             raise InternalError(f"`{prim.op.name}` has no form as a module")
         holes = Holes()

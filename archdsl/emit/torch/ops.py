@@ -490,6 +490,8 @@ def _slice(layer: Layer) -> str:
 
 
 def _split_call(layer: Layer, xs: tuple[str, ...]) -> str:
+    if len(layer.outputs) == 1:
+        return xs[0]  # `chunk` would give a tuple of one
     return f"{_operand(xs[0])}.chunk({layer.show(layer.attrs['parts'])}, dim={_dim(layer, layer.attrs['axis'])})"
 
 

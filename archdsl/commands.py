@@ -125,7 +125,7 @@ def train(
     """Compile one file and train its network; the trainer's own exit code."""
     from archdsl import training
 
-    config = training.config(options)
+    config = training.config({**options, "changes": tuple(changes)})
     checked, texts, code = _compiled(path, request)
     if checked is None:
         return code

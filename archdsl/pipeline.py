@@ -17,6 +17,7 @@ from archdsl.elaborate.load import Loader, Module, Reader, beside
 from archdsl.elaborate.networks import Built, Networks, given_values, types_of
 from archdsl.elaborate.recipes import CheckedRecipe, check_recipe
 from archdsl.elaborate.resolve import resolve
+from archdsl.elaborate.values import Value
 from archdsl.ir.graph import Graph
 from archdsl.limits import PARAMETERS
 from archdsl.source import Source, Span
@@ -186,7 +187,7 @@ def _with_parameters(
         row = rows[0] if rows else None
         base = networks.called(row) if row is not None else None
     else:
-        row, base = None, (declared[0], networks.module, {})
+        row, base = None, (declared[0], networks.module, dict[str, Value]())
     if base is None:
         _report_absent(networks, request, bag)
         return []

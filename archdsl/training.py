@@ -34,7 +34,9 @@ def config(options: Mapping[str, object]) -> TrainConfig:
         return TrainConfig.model_validate(given)
     except ValidationError as error:
         problem = error.errors(include_input=False)[0]
-        flag = "--" + str(problem["loc"][0]).replace("_", "-") if problem["loc"] else "train"
+        if not problem["loc"]:  # flags that do not go together say so themselves
+            raise Misuse(problem["msg"].removeprefix("Value error, ")) from None
+        flag = "--" + str(problem["loc"][0]).replace("_", "-")
         raise Misuse(f"{flag}: {problem['msg']}") from None
 
 
@@ -125,7 +127,8 @@ def _named(checked: Checked, name: str | None) -> Recipe:
     recipe = found.get(name)
     if recipe is None:
         close = nearest(name, found)
-        raise Misuse(f"--recipe: there is no recipe {name!r}" + (f"; did you mean {close}?" if close else ""))
+        hint = f"did you mean {close}?" if close else f"there is {', '.join(found)}" if found else "the file has none"
+        raise Misuse(f"--recipe: there is no recipe {name!r}; {hint}")
     return recipe
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from casefiles import may_update
@@ -21,3 +22,14 @@ def update(request: pytest.FixtureRequest) -> bool:
     if wanted and not may_update(os.environ):
         pytest.fail("--update is for people who read the difference; CI is set")
     return wanted
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """torch on one thread: small networks are faster so, and sums come out in one order."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

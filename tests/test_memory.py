@@ -7,7 +7,6 @@ them as they lie or copies them first, and keeps the one or the other.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -24,15 +23,10 @@ LIGHT = (
     *("stochastic-depth", "swapout", "weighted-resnet", "maxout", "pyramidnet-110-a48", "preresnet-164"),
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel"),
+    pytest.mark.usefixtures("one_thread"),
+]
 
 
 def alive(module: nn.Module) -> nn.Module:

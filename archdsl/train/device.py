@@ -98,7 +98,7 @@ class Device:
         return Device(self.device, torch.float32, self.engine, self.threads, self.name, self.reasons)
 
     def __str__(self) -> str:
-        where = self.name if self.device.type == "cuda" else f"{self.threads} threads"
+        where = self.name if self.device.type == "cuda" else f"{self.threads} thread{'s' * (self.threads != 1)}"
         return f"{self.device.type} ({where}), {self.precision_name}, channels last, {self.engine}"
 
 

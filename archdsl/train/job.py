@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from archdsl.recipe import Recipe
 
 Whole = Annotated[int, Field(ge=1, le=10**9)]
+NO_FILES = ("shapes", "digits")  # sets that come with archdsl or with a library
 
 
 class TrainConfig(BaseModel):
@@ -37,6 +38,8 @@ class TrainConfig(BaseModel):
     """A run folder with the trained teacher; without one the recipe's teacher is trained first."""
     resume: bool = False
     """Go on from the newest whole checkpoint in `out`."""
+    changes: tuple[Annotated[str, Field(max_length=1000)], ...] = ()
+    """What `--set` changed of the recipe, for the report; the recipe of the job has it already."""
     epochs: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """Run this many epochs instead, the schedule drawn together or out accordingly."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -63,15 +66,19 @@ class TrainConfig(BaseModel):
     """Write pictures and `report.md` after the last epoch."""
 
     @model_validator(mode="after")
-    def _resume_needs_a_folder(self) -> TrainConfig:
-        if self.resume and self.out is None:
-            raise ValueError("resume needs the run folder: out")
-        return self
-
-    @model_validator(mode="after")
-    def _download_needs_a_folder(self) -> TrainConfig:
-        if self.download and self.data_dir is None:
-            raise ValueError("download needs the folder that the files go to: data_dir")
+    def _flags_fit_together(self) -> TrainConfig:
+        """Nothing that was asked for is passed over."""
+        needs = {
+            "--resume needs the run folder: --out": self.resume and self.out is None,
+            "--download needs the folder that the files go to: --data-dir": self.download and self.data_dir is None,
+            f"--data {self.data} needs no files: --data-dir is for the other sets": self.data in NO_FILES
+            and self.data_dir is not None,
+            f"--workers is for --data folder: {self.data} lies in memory": self.data != "folder"
+            and self.workers is not None,
+        }
+        for text, broken in needs.items():
+            if broken:
+                raise ValueError(text)
         return self
 
 

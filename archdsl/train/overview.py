@@ -49,7 +49,7 @@ def _recipe(plan: Plan) -> str:
     epochs = -(-total // plan.clock.steps_per_epoch)
     return (
         f"{recipe.optimizer.kind} lr {recipe.optimizer.lr:g}, {recipe.schedule.kind}, batch {recipe.batch}, "
-        f"{total:,} steps ({epochs} epochs)"
+        f"{total:,} steps ({epochs} {'epoch' if epochs == 1 else 'epochs'})"
     )
 
 
@@ -81,6 +81,8 @@ def call(record: Record) -> str:
 def _value(value: object) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_value, value)) + "]"  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

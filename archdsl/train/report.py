@@ -59,6 +59,8 @@ def _difference(share: float) -> str:
 
 
 def _changes(config: TrainConfig) -> Iterator[str]:
+    if config.changes:
+        yield f"the recipe was changed: {', '.join(f'`{change}`' for change in config.changes)}"
     if config.epochs is not None:
         yield f"its schedule was fitted to {config.epochs} epochs"
     if config.limit is not None:
@@ -118,6 +120,8 @@ def _said(value: object) -> str:
         return f"`{call(value)}`"
     if isinstance(value, list | tuple):
         return ", ".join(map(_said, value))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

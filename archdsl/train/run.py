@@ -89,6 +89,8 @@ def train(config: TrainConfig, job: Job, console: Console, hardware: Hardware | 
         plan = _plan(config, job, recipe, images, where, out)
         shown = reporter(console if team.leads else Console(quiet=True), plan.clock.total, recipe.batch)
         shown.note(describe(plan, model, job))
+        if plan.sync_batch_norm and team.size == 1:
+            shown.note("--sync-batch-norm: there is one rank, and nothing to share")
         if team.leads:
             folder.write_plan(plan, job)
         with memory.watched(where.device, min(config.micro_batch or recipe.batch, recipe.batch), job.memory):

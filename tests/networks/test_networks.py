@@ -14,11 +14,10 @@ import random
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 from soak import Tally, shards
 from test_ops import PROBES, STRICTER, Draw, runs
 
@@ -33,15 +32,7 @@ from networks.shrink import shrunk
 HERE = Path(__file__).parent
 SHARD = 200
 FIRST_LONG = 1_000_000
-pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("one_thread")]
 
 
 # --- R12 ----------------------------------------------------------------------------------------------------------

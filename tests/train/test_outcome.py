@@ -1,0 +1,136 @@
+"""What is left after training, and the commands that read it: the report, the pictures, `eval`, `predict`, `plot`, `runs`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import struct
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from archdsl import commands, run_commands, training
+from archdsl.inputs import Misuse
+
+SPEC = """
+network Net(classes = 10) {
+    input image: [3, 32, 32]
+    output = image -> conv(8, 3, stride=2) -> bn -> relu -> global_avg_pool -> linear(classes)
+    reported error(shapes) = 1%
+}
+recipe quick {
+    optimizer = sgd(lr=0.1, nesterov=true)
+    batch = 64
+}
+"""
+PICTURES = ("curves.png", "confusion.png", "errors.png")
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a short run."""
+    folder = tmp_path_factory.mktemp("outcome")
+    (folder / "net.arch").write_text(SPEC)
+    options = {"out": str(folder / "run"), "epochs": 2, "limit": 512, "threads": 1, "precision": "fp32"}
+    request = commands.request(None, None, None)
+    assert commands.train(str(folder / "net.arch"), request, options, None, ["optimizer.lr=0.05"]) == 0
+    return folder / "run"
+
+
+def metrics(run: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((run / "metrics.csv").read_text().splitlines()))
+
+
+def test_the_report_says_what_was_done(finished: Path) -> None:
+    text = (finished / "report.md").read_text()
+    last = metrics(finished)[-1]
+    assert f"Test error **{float(last['test_error']):.2%}** after 2 epochs" in text
+    assert "The paper says 1.00%" in text
+    assert "Not the whole of the paper's training: the recipe was changed: `optimizer.lr=0.05`" in text
+    assert "only the first 512 images were used" in text
+    assert "`sgd(lr=0.05, nesterov=true)`" in text
+    for name in PICTURES:
+        assert f"({name})" in text
+        assert (finished / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_picture_is_the_same_bytes_each_time(finished: Path, tmp_path: Path) -> None:
+    drawn: list[bytes] = []
+    for name in ("a.png", "b.png"):
+        assert run_commands.plot([str(finished)], str(tmp_path / name)) == 0
+        drawn.append((tmp_path / name).read_bytes())
+    assert drawn[0] == drawn[1] == (finished / "curves.png").read_bytes()
+    width, height = struct.unpack(">II", drawn[0][16:24])
+    assert width > 600
+    assert height > 400
+
+
+def test_eval_finds_the_logged_error(finished: Path, capsys: Captured) -> None:
+    assert run_commands.evaluate(str(finished), "newest", {}, "text") == 0
+    assert "as logged" in capsys.readouterr().out
+
+
+def test_eval_sees_another_error(finished: Path, tmp_path: Path, capsys: Captured) -> None:
+    """The control: a logged number that is not so is a finding."""
+    other = tmp_path / "other"
+    shutil.copytree(finished, other)
+    rows = metrics(other)
+    rows[-1]["test_error"] = "0.001"
+    lines = [",".join(rows[0]), *(",".join(row.values()) for row in rows)]
+    (other / "metrics.csv").write_text("\n".join(lines) + "\n")
+    assert run_commands.evaluate(str(other), "newest", {}, "text") == 1
+    assert "as logged" not in capsys.readouterr().out
+
+
+def test_predict_gives_five_classes(finished: Path, tmp_path: Path, capsys: Captured) -> None:
+    picture = tmp_path / "red.png"
+    Image.new("RGB", (50, 40), (200, 20, 20)).save(picture)
+    assert run_commands.predict(str(finished), [str(picture)], "newest", {}, "json") == 0
+    (guesses,) = json.loads(capsys.readouterr().out).values()
+    shares = [guess["probability"] for guess in guesses]
+    assert len(shares) == 5
+    assert shares == sorted(shares, reverse=True)
+    assert 0 < sum(shares) <= 1 + 1e-6
+
+
+def test_runs_are_listed(finished: Path, capsys: Captured) -> None:
+    assert run_commands.runs(str(finished.parent), "text") == 0
+    out = capsys.readouterr().out
+    assert "run " in out
+    assert "2/2" in out
+    assert "finished" in out
+
+
+def test_a_folder_without_a_run_is_said(tmp_path: Path, capsys: Captured) -> None:
+    assert run_commands.plot([str(tmp_path)], str(tmp_path / "a.png")) == 3
+    assert "holds no run" in capsys.readouterr().err
+
+
+def test_tensorboard_has_the_errors_of_each_epoch(finished: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(finished)).Reload()
+    rows = metrics(finished)
+    for tag in ("test_error", "train_error"):
+        found = [event.value for event in events.Scalars(f"log/{tag}")]
+        assert found == pytest.approx([float(row[tag]) for row in rows])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"data_dir": "d"}, "--data shapes needs no files: --data-dir is for the other sets"),
+        ({"data": "digits", "data_dir": "d"}, "--data digits needs no files"),
+        ({"workers": 2}, "--workers is for --data folder: shapes lies in memory"),
+        ({"download": True}, "--download needs the folder that the files go to: --data-dir"),
+        ({"resume": True}, "--resume needs the run folder: --out"),
+        ({"epochs": 0}, "--epochs: "),
+    ],
+)
+def test_flags_that_would_be_passed_over_are_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(Misuse) as caught:
+        training.config(options)
+    assert str(caught.value).startswith(message)

@@ -474,4 +474,10 @@ def spent(*arguments: str) -> float:
 )
 def test_commands_are_quick(seconds: float, command: tuple[str, ...]) -> None:
     """Whatever else the machine does: the best of five, and more where a fixed piece of work takes longer, too."""
-    assert any(spent(*command) <= seconds * slowness() for _ in range(5))
+    assert any(_in_time(seconds, command) for _ in range(5))
+
+
+def _in_time(seconds: float, command: tuple[str, ...]) -> bool:
+    """The pace is taken before and after: a machine may become busy while the command runs."""
+    before = slowness()
+    return spent(*command) <= seconds * max(before, slowness())

@@ -77,7 +77,7 @@ def match(
     fine = len(by_place) <= len(open_names)
     if not fine:
         surplus = by_place[len(open_names)][1]
-        frame.report(errors.too_many_arguments(surplus, title, len(names), len(bound) + len(given)))
+        frame.report(errors.too_many_arguments(surplus, title, len(names), len(bound) + len(given), names))
     taken = dict(bound)
     taken.update((name, value) for name, (value, _) in zip(open_names, by_place, strict=False))
     seen = set(open_names[: len(by_place)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from archdsl.codes import code
 from archdsl.diagnostic import Diagnostic, Label, Severity
@@ -197,13 +197,14 @@ def missing_argument(
 
 
 @code("E304", "too-many-arguments")
-def too_many_arguments(span: Span, callee: str, most: int, given: int) -> Diagnostic:
+def too_many_arguments(span: Span, callee: str, most: int, given: int, names: Sequence[str] = ()) -> Diagnostic:
     """A call has more arguments than there are parameters.
 
-    Wrong: `relu(3)`. Right: `relu`.
+    Wrong: `relu(3)`, `reshape(16, 4, 4)`. Right: `relu`, `reshape([16, 4, 4])`.
     """
     wanted = {0: "no arguments", 1: "at most 1 argument"}.get(most, f"at most {most} arguments")
-    return _error("E304", f"`{callee}` takes {wanted}, got {given}", span)
+    hint = f"its parameters: {', '.join(f'`{name}`' for name in names)}" if names else None
+    return _error("E304", f"`{callee}` takes {wanted}, got {given}", span, hint=hint)
 
 
 @code("E305", "argument-twice")

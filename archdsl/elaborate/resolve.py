@@ -37,6 +37,7 @@ class _Resolver:
     later: dict[str, Span] = field(default_factory=dict[str, Span])
     compared: int = 0  # names that unknown ones were compared with
     owner: str | None = None  # the block or network that is being gone through
+    binds: bool = False  # whether inputs name the dimensions they get, as those of a block do
 
     def declaration(self, declaration: ast.Declaration) -> None:
         if isinstance(declaration, ast.Block):
@@ -63,7 +64,7 @@ class _Resolver:
         if block.contract is not None:
             scope = self.contract(block.contract, scope)
         self.later = {name.text: name.span for name in _given(block.body)}
-        self.owner = block.name.text
+        self.owner, self.binds = block.name.text, block.keyword.text == "block"
         self.body(block.body, scope)
         self.later, self.owner = {}, None
 
@@ -110,8 +111,8 @@ class _Resolver:
         scope[target.name.text] = target.name.span
 
     def input(self, statement: ast.Input, scope: Scope) -> None:
-        for target in statement.targets:
-            self.target(target, scope, binding=statement.keyword.text == "in")
+        for target in statement.targets:  # a network's `in` is a mistake of its own
+            self.target(target, scope, binding=self.binds or statement.keyword.text == "in")
 
     def output(self, statement: ast.Output, scope: Scope) -> None:
         self.expression(statement.value, scope)

@@ -70,9 +70,9 @@ def _paper(plan: Plan, job: Job) -> list[str]:
     return [] if claim is None else [f"paper     {claim:.2%} test error"]
 
 
-def call(record: Record) -> str:
-    """A record as the language writes it: `steps(at=[82, 123], gamma=0.1)`; what was not set is left out."""
-    given = record.model_dump(exclude_defaults=True, exclude={"kind"})
+def call(record: Record, whole: bool = False) -> str:
+    """A record as the language writes it: `steps(at=[82, 123], gamma=0.1)`; without the defaults, or `whole`."""
+    given = record.model_dump(exclude_defaults=not whole, exclude_none=True, exclude={"kind"})
     arguments = ", ".join(f"{name}={_value(value)}" for name, value in given.items())
     name = getattr(record, "kind", type(record).__name__.lower())
     return f"{name}({arguments})" if arguments else name

@@ -48,7 +48,8 @@ def _verdict(run: Stored) -> str:
     if run.claim is not None:
         text += f" The paper says {run.claim:.2%}: {_difference(last.test_error - run.claim)}."
     changes = list(_changes(run.config))
-    return text + (f" Not the whole of the paper's training: {'; '.join(changes)}." if changes else "")
+    whose = "recipe" if run.claim is None else "paper's training"
+    return text + (f" Not the whole of the {whose}: {'; '.join(changes)}." if changes else "")
 
 
 def _difference(share: float) -> str:
@@ -62,7 +63,7 @@ def _changes(config: TrainConfig) -> Iterator[str]:
     if config.changes:
         yield f"the recipe was changed: {', '.join(f'`{change}`' for change in config.changes)}"
     if config.epochs is not None:
-        yield f"its schedule was fitted to {config.epochs} epochs"
+        yield f"its schedule was fitted to {config.epochs} epoch{'s' * (config.epochs != 1)}"
     if config.limit is not None:
         yield f"only the first {config.limit:,} images were used"
     if config.dry_run:
@@ -117,7 +118,7 @@ def _recipe(recipe: Recipe) -> str:
 
 def _said(value: object) -> str:
     if isinstance(value, Record):
-        return f"`{call(value)}`"
+        return f"`{call(value, whole=True)}`"
     if isinstance(value, list | tuple):
         return ", ".join(map(_said, value))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     if isinstance(value, bool):

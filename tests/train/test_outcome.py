@@ -51,7 +51,7 @@ def test_the_report_says_what_was_done(finished: Path) -> None:
     assert "The paper says 1.00%" in text
     assert "Not the whole of the paper's training: the recipe was changed: `optimizer.lr=0.05`" in text
     assert "only the first 512 images were used" in text
-    assert "`sgd(lr=0.05, nesterov=true)`" in text
+    assert "`sgd(lr=0.05, momentum=0.9, nesterov=true, weight_decay=0, dampening=0)`" in text
     for name in PICTURES:
         assert f"({name})" in text
         assert (finished / name).read_bytes().startswith(b"\x89PNG")

@@ -191,27 +191,30 @@ def _shown(line: str, window: int) -> str:
 
 def _indent(line: str, window: int, row: _Row) -> str:
     before = _cells(line[window : window + _WINDOW])[: row.start - window]
-    return " " * (sum(map(_columns, before)) + bool(window))
+    return " " * (_columns(before) + bool(window))
 
 
 def _underline(line: str, window: int, row: _Row) -> str:
     cells = _cells(line[window : window + _WINDOW])[max(0, row.start - window) : max(0, row.end - window)]
-    marks = ("^" if row.primary else "-") * max(1, sum(map(_columns, cells)))
+    marks = ("^" if row.primary else "-") * max(1, _columns(cells))
     return f"{marks} {row.words}".rstrip()
 
 
 def _cells(part: str) -> list[str]:
     """What each character of a line is shown as; a tab as the spaces up to the next stop."""
+    if part.isascii() and part.isprintable():
+        return list(part)
     cells: list[str] = []
     column = 0
     for char in part:
         cells.append(" " * (_TAB - column % _TAB) if char == "\t" else visible(char))
-        column += _columns(cells[-1])
+        column += _columns(cells[-1:])
     return cells
 
 
-def _columns(cell: str) -> int:
-    return sum(map(width, cell))
+def _columns(cells: list[str]) -> int:
+    text = "".join(cells)
+    return len(text) if text.isascii() else sum(map(width, text))
 
 
 def _remarks(diagnostic: Diagnostic, gutter: int, paint: _Paint) -> list[str]:

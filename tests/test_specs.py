@@ -301,6 +301,7 @@ def test_same_function_as_the_original_lenet() -> None:
         alike = {b: named[a] for a, b in pairs.items()}
         return alike | {f"conv_table.{kind}": torch.cat([named[n].flatten() for n in links[kind]]) for kind in KINDS}
 
+    torch.manual_seed(1)
     with torch.no_grad():
         ours.out.codes.copy_(module.code_distance.codes)
         for name, value in gathered(lambda p: p.normal_(0, 0.3)).items():

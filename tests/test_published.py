@@ -153,6 +153,7 @@ PUBLISHED: dict[tuple[str, str | None], dict[str, Any]] = {
         **CROP4,
         **steps(0.1, 1e-4, (82, 123)),
         "rules.0.clamp": (-1, 1),
+        "rules.0.decay": 0,
         "warmup": None,
     },
     ("wrn", None): {

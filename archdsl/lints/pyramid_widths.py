@@ -1,9 +1,9 @@
 """The widths of a pyramidal network are not those of the paper.
 
 Unit j of N has D = w + α·j/N channels, rounded half up, w being the stem's width; the real number is carried, never
-the rounded one. Rounding down loses 39,850 parameters at α = 48; carrying rounded widths loses the fraction every
-time, until at α = 48 nothing grows at all; Python's own `round` goes to the even number at an exact half (α = 27:
-14 widths differ).
+the rounded one. Rounding down loses 32,976 parameters at α = 48, and 39,850 where floats are added up and fall short
+of whole numbers; carrying rounded widths loses the fraction every time, until at α = 48 nothing grows at all;
+Python's own `round` goes to the even number at an exact half (α = 27: 14 widths differ).
 
 Wrong:
 

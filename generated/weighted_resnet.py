@@ -1,6 +1,6 @@
 """WeightedResNet (depth=118, classes=10): Weighted residual networks.
 
-Made by archdsl 0.1.0 from weighted-resnet.arch (sha256 b109ae565b4f).
+Made by archdsl 0.1.0 from weighted-resnet.arch (sha256 4692c752fec0).
 1,871,507 parameters; 271,762,048 multiply-accumulates for one 3×32×32 sample.
 """
 

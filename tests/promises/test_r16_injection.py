@@ -5,7 +5,7 @@ Python, holds only what a list written for this test allows, and no payload in a
 constant or comment that cannot end. Texts that reach the module as values are equal to what was written.
 Promised: 60 payloads x every slot, 20,000 fuzzed inputs in CI and 500,000 in SOAK. The fuzzed ones are payloads put
 together at random in every slot (600 here, 100,000 in `make prove`) and the inputs of R01, in which every module is held
-against the same list (12,000 here, 1,000,000 in `make prove`). No user templates exist.
+against the same list (12,000 here, 300,000 in `make prove`). No user templates exist.
 """
 
 from __future__ import annotations

@@ -263,7 +263,7 @@ def kept_bytes(module: nn.Module, inputs: list[Tensor]) -> int:
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         kept[storage._cdata] = storage  # pyright: ignore
-        return tensor
+        return tensor.detach()  # with its history, a layer's own result would hold the layer that holds it: for ever
 
     module.train()
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):

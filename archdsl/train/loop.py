@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from contextlib import closing
 from time import monotonic
 
@@ -26,6 +27,7 @@ from archdsl.train.schedule import plateau_drops, watched_errors
 from archdsl.train.signals import Flag
 from archdsl.train.state import Plan, Progress
 from archdsl.train.step import Stepper
+from archdsl.train.synced_norm import apart
 from archdsl.train.trouble import NotFinite, Stopped, TrainTrouble
 
 _WARM_WINDOW = 50  # steps over which a warm-up that waits for an error measures it
@@ -67,7 +69,8 @@ class Trainer:
     # --- the run
 
     def train(self) -> list[Row]:
-        """Run to the end from wherever `progress` stands; returns the metrics."""
+        """Run to the end from wherever `progress` stands; returns the metrics. From now on there is something to save."""
+        self.flag.at_once = False
         try:
             while not self._over():
                 self._epoch()
@@ -89,6 +92,12 @@ class Trainer:
         return stale or (self.progress.step >= self.clock.total and self.progress.seen == 0)
 
     def _epoch(self) -> None:
+        for _ in self.steps():
+            pass
+        self._close_epoch()
+
+    def steps(self) -> Generator[None]:
+        """The rest of the epoch under way, a step at a time."""
         p = self.progress
         steps = self._epoch_steps()
         self.reporter.begin(p.epoch + 1, steps, p.seen, p.step)
@@ -101,7 +110,7 @@ class Trainer:
                 batch = self._step(portion, taken)
                 p.seconds = before + monotonic() - began
                 self._between_steps(steps, batch)
-        self._close_epoch()
+                yield
 
     def _epoch_steps(self) -> int:
         """The last epoch of a recipe in iterations may be a short one."""
@@ -112,7 +121,8 @@ class Trainer:
         p = self.progress
         batch = self._batch(portion.index, taken)
         self.stepper.prepare(p)
-        self.run_step(batch, portion.weight, portion.counts)
+        with apart(self.model, portion.repeated):
+            self.run_step(batch, portion.weight, portion.counts)
         p.step += 1
         p.seen += 1
         return batch
@@ -170,8 +180,7 @@ class Trainer:
 
     def _asked_to_stop(self) -> bool:
         """Whether a signal has come, here or to another rank: all stop at the same step."""
-        self.flag.number = self.team.largest(self.flag.number)
-        return bool(self.flag)
+        return self.flag.agreed(self.team.largest)
 
     def _watch_warmup(self) -> None:
         """End a warm-up that waits for a training error, measured over the last steps."""
@@ -190,10 +199,19 @@ class Trainer:
         if not bool(self.stepper.bad):
             return
         at_once = self.device.reads_are_free
-        place = first_not_finite(self.model, batch.images, self.device) if at_once else "loss or gradient is not finite"
+        place = self._cause(batch) if at_once else "loss or gradient is not finite"
         saved = self._newest_step()
         rest = f"the last checkpoint is that of step {saved}" if saved is not None else "no checkpoint was made yet"
         raise NotFinite(f"{'' if at_once else 'at or before '}step {self.progress.step}: {place}; {rest}")
+
+    def _cause(self, batch: Batch) -> str:
+        """The place, as the first rank says whose own numbers they are; of averaged gradients each sees the same."""
+        place = first_not_finite(self.model, batch, self.device)
+        mine = place if bool(self.stepper.unsound) else ""
+        said = {rank: text.decode() for rank, text in enumerate(self.team.gathered(mine.encode())) if text}
+        for rank, text in said.items():
+            return f"rank {rank}: {text}" if self.team.size > 1 else text
+        return place
 
     def _judge(self, split: Split) -> Verdict:
         model = self.stepper.average.model if self.stepper.average else self.model

@@ -16,24 +16,28 @@ import torch
 from pitfalls import shown, texts
 from pitfalls.checks import Check, Claimed, Counted, Differs, Flagged, Refused, Shown
 from pitfalls.pairs import (
+    ACTIVATED_SHAKE,
+    ACTIVATED_WEIGHTED,
     BIASED,
+    BOTH_SIDES,
     CARRIED,
     CARRY,
     DEAD,
     DENSE,
     EVEN,
     HALVED,
+    LATE_DROPOUT,
     LAYERS,
     NEEDLESS,
     NESTED,
     NORMED,
+    PER_SAMPLE,
     PLAIN,
     PREACT,
     PREACT_18,
     PROJECTS,
     PYRAMID_RELUS,
     RAW,
-    SHAKE_SUM,
     STEM,
     WIDE,
     added_up,
@@ -81,7 +85,8 @@ TABLE: dict[str, tuple[Check, ...]] = {
         Claimed(as_it_is("resnet-bottleneck"), "ResNetBottleneck(110), params ~ 1.7M", False),
     ),
     "R6 zero channels on both sides": (
-        Differs(edited("resnet", ("channel_pad(width)", 'channel_pad(width, where="both")')), {"depth": 8}),
+        Flagged("L133", BOTH_SIDES),
+        Differs(BOTH_SIDES, {"depth": 8}),
     ),
     "R7 averaging in ResNet's shortcut": (
         Flagged(
@@ -213,6 +218,8 @@ TABLE: dict[str, tuple[Check, ...]] = {
         ),
     ),
     "R19 a mask for each sample, or for a whole layer": (
+        Flagged("L132", PER_SAMPLE),
+        Differs(PER_SAMPLE, {"depth": 14}, train=True),
         Shown(chance.test_a_unit_survives_for_the_whole_batch_and_by_its_probability),
         Shown(chance.test_swapout_draws_element_by_element),
     ),
@@ -228,7 +235,8 @@ TABLE: dict[str, tuple[Check, ...]] = {
         ),
     ),
     "R22 weighted residuals": (
-        Differs(edited("weighted-resnet", ("out  = in + main", "out  = in + main -> relu")), {"depth": 10}),
+        Flagged("L135", ACTIVATED_WEIGHTED),
+        Differs(ACTIVATED_WEIGHTED, {"depth": 10}),
         Refused("E311", edited("weighted-resnet", ("depth = 118, classes", "depth = 116, classes"))),
         Claimed(as_it_is("weighted-resnet"), "WeightedResNet(1192), params = 19_273_708, depth = 1192", True),
         Shown(shown.scales_are_held_and_not_decayed),
@@ -376,10 +384,8 @@ TABLE: dict[str, tuple[Check, ...]] = {
     ),
     "S4 no ReLU in the shortcut, or one after the sum": (
         Differs(edited("shake-shake", ("active  = in -> relu", "active  = in -> identity")), {"base": 4}),
-        Differs(
-            edited("shake-shake", ("branch = relu -> conv", "branch = conv"), (SHAKE_SUM, SHAKE_SUM + " -> relu")),
-            {"base": 4},
-        ),
+        Flagged("L134", ACTIVATED_SHAKE),
+        Differs(ACTIVATED_SHAKE, {"base": 4}),
     ),
     "S5 a stem with bias and ReLU, without norm": (
         Counted(edited("shake-shake", ("image -> conv(16, 3) -> bn", "image -> conv(16, 3)")), (({}, 2_923_162, -32),)),
@@ -424,14 +430,8 @@ TABLE: dict[str, tuple[Check, ...]] = {
     ),
     "F2 the pool after the last join": (Differs(as_it_is("fractalnet"), {"width": 4}, wrong={"pool_first": False}),),
     "F3 dropout after ReLU": (
-        Differs(
-            edited(
-                "fractalnet",
-                ("conv(width, 3) -> dropout(drop) -> bn -> relu", "conv(width, 3) -> bn -> relu -> dropout(drop)"),
-            ),
-            {"width": 4},
-            train=True,
-        ),
+        Flagged("L136", LATE_DROPOUT),
+        Differs(LATE_DROPOUT, {"width": 4}, train=True),
     ),
     "F4 33.7M or 38.6M": (
         Counted(as_it_is("fractalnet"), (({}, 33_724_618, 38_647_114 - 33_724_618),), wrong={"widen": True}),

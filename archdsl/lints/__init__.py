@@ -13,6 +13,8 @@ from archdsl.analyses import Cost
 from archdsl.diagnostic import Diagnostic, Diagnostics
 from archdsl.ir.graph import Graph
 from archdsl.lints import (
+    activated_shake,
+    activated_weighted,
     averaged_shortcut,
     bottleneck_factor,
     dead_bias,
@@ -25,6 +27,7 @@ from archdsl.lints import (
     error_percent,
     extreme_dropout,
     idle_layer,
+    late_dropout,
     late_step,
     linear_stack,
     loose_claim,
@@ -41,6 +44,7 @@ from archdsl.lints import (
     repeated_variant,
     rescaled_survival,
     rescaled_swapout,
+    sampled_survival,
     shadowed_name,
     shortcut_option,
     shrunk_transition,
@@ -56,6 +60,7 @@ from archdsl.lints import (
     unused_name,
     unused_parameter,
     wide_stem,
+    zeros_on_both_sides,
 )
 from archdsl.lints.rule import Context, Network, Rule
 from archdsl.lints.unused_allow import Allowances
@@ -93,6 +98,11 @@ RULES: tuple[Rule, ...] = (
     depth_differs.RULE,
     plain_shake_shortcut.RULE,
     shrunk_transition.RULE,
+    sampled_survival.RULE,
+    zeros_on_both_sides.RULE,
+    activated_shake.RULE,
+    activated_weighted.RULE,
+    late_dropout.RULE,
     no_params_claim.RULE,
     loose_claim.RULE,
     error_percent.RULE,

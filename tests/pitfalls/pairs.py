@@ -15,6 +15,18 @@ BIASED = (r"-> conv\(([^()\n]*)\)", r"-> conv(\1, bias=true)")
 SHAKE_SUM = "out    = main + (in if in.channels == width and stride == 1 else (in -> shake_shortcut(width, stride)))"
 
 
+BOTH_SIDES = edited("resnet", ("channel_pad(width)", 'channel_pad(width, where="both")'))
+PER_SAMPLE = edited(
+    "stochastic-depth", ("stochastic_depth(branch, keep)", 'stochastic_depth(branch, keep, per="sample")')
+)
+ACTIVATED_WEIGHTED = edited("weighted-resnet", ("out  = in + main", "out  = in + main -> relu"))
+ACTIVATED_SHAKE = edited("shake-shake", ("branch = relu -> conv", "branch = conv"), (SHAKE_SUM, SHAKE_SUM + " -> relu"))
+LATE_DROPOUT = edited(
+    "fractalnet",
+    ("conv(width, 3) -> dropout(drop) -> bn -> relu", "conv(width, 3) -> bn -> relu -> dropout(drop)"),
+)
+
+
 def shortcut(option: str) -> Pair:
     """ResNet that says option A and has another."""
     return edited("resnet", (OPTION[0], OPTION[1].format(option)))

@@ -162,6 +162,21 @@ def make_directory(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
 
 
+def listed(folder: Path) -> list[Path]:
+    """What is in a directory, by name; nothing where there is no such directory."""
+    with _told(folder, "read"):
+        return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def move(source: Path, target: Path) -> None:
+    """Give the directory `source` the free name `target` beside it, on the disk when this returns."""
+    with _told(target, "write"):
+        directory = os.open(target.parent, _DIRECTORY)
+        with _closing(directory):
+            os.rename(source.name, target.name, src_dir_fd=directory, dst_dir_fd=directory)
+            _sync_directory(directory)
+
+
 def safe_join(root: Path, relative: str) -> Path:
     """`root / relative`, refused unless it stays inside `root`: no absolute path, no `..`, no link that leads out."""
     path = root.joinpath(*_steps(root, relative))

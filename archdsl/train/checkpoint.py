@@ -2,7 +2,8 @@
 
 One is a directory `step-00000123` of two safetensors files, a JSON file and, written last, `MANIFEST.json` with the
 size and SHA-256 of each. The newest directory whose manifest holds is the one to resume from; there is no pointer that
-could be wrong. Each file reaches the disk before the next, so a crash leaves at worst a directory without manifest.
+could be wrong. It is written as `step-00000123.new` and takes its name when it was read back; one of the same step
+that was there is `step-00000123.old` in between, and counts until then. So a crash, or a full disk, costs nothing old.
 """
 
 # torch annotates only half of itself
@@ -15,6 +16,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -23,14 +25,15 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from archdsl.fsio import FileTrouble, make_directory, read_limited, write_atomic
+from archdsl.fsio import FileTrouble, listed, make_directory, move, read_limited, write_inside
 
 WEIGHTS = "model.safetensors"
 TRAINING = "training.safetensors"
 STATE = "state.json"
 MANIFEST = "MANIFEST.json"
 _FILES = (WEIGHTS, TRAINING, STATE)
-_NAME = re.compile(r"step-([0-9]{8,12})")
+_NAME = re.compile(r"step-([0-9]{8,12})(\.old)?")
+_NEW, _OLD = ".new", ".old"
 _LARGEST_MANIFEST = 1 << 20
 _LARGEST_FILE = 1 << 38
 
@@ -51,20 +54,32 @@ class Checkpoint:
 
 def directory(folder: Path, step: int) -> Path:
     """Where the checkpoint of a step lives."""
-    return folder / f"step-{step:08}"
+    place = folder / f"step-{step:08}"
+    aside = _beside(place, _OLD)
+    there = listed(folder)
+    return aside if aside in there and place not in there else place
+
+
+def step_of(place: Path) -> int:
+    """The step of the checkpoint in `place`."""
+    return int(place.name.removeprefix("step-").removesuffix(_NEW).removesuffix(_OLD))
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint and read it back. Older ones are untouched: see `prune`."""
-    place = directory(folder, checkpoint.step)
-    make_directory(place)
-    (place / MANIFEST).unlink(missing_ok=True)  # left by a run that was resumed from further back
-    entries: dict[str, dict[str, object]] = {}
-    for name, data in _contents(checkpoint):
-        write_atomic(place / name, data)
-        entries[name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    write_atomic(place / MANIFEST, _sealed({"step": checkpoint.step, "files": entries}))
-    _verified(place)
+    """Write a checkpoint and read it back; if that fails, nothing of it is left. Older ones stay: see `prune`."""
+    make_directory(folder)
+    for left in listed(folder):
+        if left.name.startswith("step-") and left.name.endswith(_NEW):  # by a process that died
+            _remove(left)
+    place = folder / f"step-{checkpoint.step:08}"
+    new = _beside(place, _NEW)
+    try:
+        _write(folder, new, checkpoint)
+        _verified(new)
+        _take_place(new, place)
+    except BaseException:
+        _remove(new)
+        raise
 
 
 def load(place: Path) -> Checkpoint:
@@ -75,7 +90,10 @@ def load(place: Path) -> Checkpoint:
         if weight.is_floating_point() and not weight.isfinite().all():
             raise Damaged(f"{place.name}/{WEIGHTS}: `{name}` holds numbers that are not finite")
     return Checkpoint(
-        _step(place), weights, safetensors.torch.load(files[TRAINING]), cast("dict[str, Any]", json.loads(files[STATE]))
+        step_of(place),
+        weights,
+        safetensors.torch.load(files[TRAINING]),
+        cast("dict[str, Any]", json.loads(files[STATE])),
     )
 
 
@@ -85,7 +103,7 @@ def newest(folder: Path, note: Any) -> Checkpoint | None:
     Where there are finished ones and all are damaged, `Damaged`: to start over in silence would hide a loss.
     """
     problem: Damaged | None = None
-    for place in sorted(finished(folder), key=_step, reverse=True):
+    for place in sorted(finished(folder), key=_age, reverse=True):
         try:
             return load(place)
         except Damaged as damage:
@@ -96,18 +114,64 @@ def newest(folder: Path, note: Any) -> Checkpoint | None:
     return None
 
 
-def finished(folder: Path) -> Iterator[Path]:
-    """Checkpoints that have a manifest, in no order."""
-    if folder.is_dir():
-        yield from (p for p in folder.iterdir() if _NAME.fullmatch(p.name) and (p / MANIFEST).is_file())
+def finished(folder: Path) -> list[Path]:
+    """Checkpoints that have a manifest, in no order that means anything."""
+    return [place for place in listed(folder) if _NAME.fullmatch(place.name) and place / MANIFEST in listed(place)]
 
 
 def prune(folder: Path, keep: int, best: int | None) -> None:
-    """Remove all but the `keep` newest and the best. The manifest goes first: half a removal leaves nothing whole."""
-    for place in sorted(finished(folder), key=_step)[:-keep]:
-        if _step(place) != best:
+    """Remove all but the `keep` newest and the best, and what is left of removals that were cut short."""
+    steps = sorted(set(map(step_of, finished(folder))))
+    kept = {directory(folder, step) for step in steps if step in steps[-keep:] or step == best}
+    for place in listed(folder):
+        if _NAME.fullmatch(place.name) and place not in kept:
+            _remove(place)
+
+
+def _beside(place: Path, ending: str) -> Path:
+    return place.with_name(place.name + ending)
+
+
+def _age(place: Path) -> tuple[int, bool]:
+    """Of two of the same step, the one that went aside is older."""
+    return step_of(place), not place.name.endswith(_OLD)
+
+
+def _write(folder: Path, new: Path, checkpoint: Checkpoint) -> None:
+    """Each file reaches the disk before the next, the manifest last."""
+    entries: dict[str, dict[str, object]] = {}
+    for name, data in _contents(checkpoint):
+        write_inside(folder, f"{new.name}/{name}", data)
+        entries[name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    write_inside(folder, f"{new.name}/{MANIFEST}", _sealed({"step": checkpoint.step, "files": entries}))
+
+
+def _take_place(new: Path, place: Path) -> None:
+    """Give `new` its name. One that has it already goes aside, and comes back if this fails."""
+    old = _beside(place, _OLD)
+    if place in listed(place.parent):
+        _remove(old)
+        move(place, old)
+    try:
+        move(new, place)
+    except FileTrouble:
+        with suppress(FileTrouble):
+            move(old, place)
+        raise
+    _remove(old)
+
+
+def _remove(place: Path) -> None:
+    """Remove a directory, or a link to one. The manifest goes first: half a removal leaves nothing whole.
+
+    What cannot be removed stays, and does no harm.
+    """
+    with suppress(OSError):
+        if place.is_symlink():
+            place.unlink()
+        else:
             (place / MANIFEST).unlink(missing_ok=True)
-            shutil.rmtree(place, ignore_errors=True)
+            shutil.rmtree(place)
 
 
 def _contents(checkpoint: Checkpoint) -> Iterator[tuple[str, bytes]]:
@@ -141,7 +205,7 @@ def _entries(place: Path) -> dict[str, Any]:
     try:
         sealed = json.loads(read_limited(place / MANIFEST, _LARGEST_MANIFEST))
         manifest = sealed["manifest"]
-        if sealed["sha256"] != _seal(manifest) or manifest["step"] != _step(place):
+        if sealed["sha256"] != _seal(manifest) or manifest["step"] != step_of(place):
             raise ValueError
         return cast("dict[str, Any]", manifest["files"])
     except FileTrouble as trouble:
@@ -164,7 +228,3 @@ def _file(place: Path, name: str, entry: Any) -> bytes:
             f"{place.name}/{name}: expected {size} bytes, sha256 {expected}; found {len(data)} bytes, sha256 {found}"
         )
     return data
-
-
-def _step(place: Path) -> int:
-    return int(place.name.removeprefix("step-"))

@@ -69,7 +69,7 @@ class Trainer:
     # --- the run
 
     def train(self) -> list[Row]:
-        """Run to the end from wherever `progress` stands; returns the metrics. From now on there is something to save."""
+        """Run to the end from wherever `progress` stands; returns the metrics. A signal now waits for its step."""
         self.flag.at_once = False
         try:
             while not self._over():
@@ -158,7 +158,6 @@ class Trainer:
         p.drops = plateau_drops(self.recipe, self.clock, watched_errors(self.recipe, p.rows))
         self.stepper.sums.zero_()
         self.reporter.row(row)
-        self._write_metrics()
         self._save()
 
     # --- between steps
@@ -232,7 +231,7 @@ class Trainer:
         )
 
     def _newest_step(self) -> int | None:
-        return max((int(p.name.removeprefix("step-")) for p in checkpoint.finished(self.plan.out)), default=None)
+        return max(map(checkpoint.step_of, checkpoint.finished(self.plan.out)), default=None)
 
     def _save(self, must: bool = False) -> None:
         """A full disk costs this save only, until it has happened three times in a row or the save is the last."""
@@ -245,13 +244,14 @@ class Trainer:
             self.reporter.note(f"not saved: {trouble}")
 
     def _written(self, taken: Checkpoint) -> str:
-        """Write a checkpoint and remove what is too old; what went wrong."""
+        """Write a checkpoint, remove what is too old, bring the metrics up to date; what went wrong."""
+        best = self.progress.best
         try:
             checkpoint.save(self.plan.out, taken)
+            checkpoint.prune(self.plan.out, self.plan.keep, best.step if best else None)
+            self._write_metrics()
         except (FileTrouble, checkpoint.Damaged) as trouble:
             return str(trouble)
-        best = self.progress.best
-        checkpoint.prune(self.plan.out, self.plan.keep, best.step if best else None)
         return ""
 
     def _write_metrics(self) -> None:

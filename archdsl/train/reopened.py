@@ -84,7 +84,7 @@ def _checkpoint(run: Stored, which: str) -> Checkpoint:
 
 
 def _step(run: Stored, which: str) -> int:
-    kept = sorted(int(place.name.removeprefix("step-")) for place in checkpoint.finished(run.path))
+    kept = sorted(set(map(checkpoint.step_of, checkpoint.finished(run.path))))
     step = run.best.step if which == "best" and run.best else int(which) if which.isdecimal() else None
     if step in kept:
         return step

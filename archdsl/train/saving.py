@@ -66,15 +66,23 @@ def fingerprint(plan: Plan, team: Team) -> dict[str, object]:
 def differences(plan: Plan, team: Team, saved: Checkpoint) -> Iterator[str]:
     """What is not as it was when `saved` was made and may show in the last bits, a line for each."""
     for name, value in fingerprint(plan, team).items():
-        then = saved.state["fingerprint"].get(name)
+        then = saved.state.get("fingerprint", {}).get(name)
         if then != value:
             yield f"not bit for bit: {name} was {then}, is {value}"
 
 
 def restore(plan: Plan, stepper: Stepper, saved: Checkpoint) -> Progress:
-    """Put everything where it was when `saved` was made. `TrainTrouble` where it is of another run."""
-    if saved.state["identity"] != plan.identity:
+    """Put everything where it was when `saved` was made. `TrainTrouble` where it is of another run, or lacks a part."""
+    if saved.state.get("identity") != plan.identity:
         raise TrainTrouble(f"{plan.out} holds a run of another network, recipe or data set: nothing was done")
+    try:
+        return _put_back(stepper, saved)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:  # whole, but written by another version
+        reason = " ".join(str(error).split())
+        raise TrainTrouble(f"{plan.out}: the checkpoint of step {saved.step} does not fit this run: {reason}") from None
+
+
+def _put_back(stepper: Stepper, saved: Checkpoint) -> Progress:
     stepper.model.load_state_dict(saved.weights)
     stepper.optimizer.load(_below("optimizer/", saved.training))
     leads = float(stepper.team.leads)  # the sums of all ranks go on in the leader's

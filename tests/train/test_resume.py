@@ -221,14 +221,14 @@ def test_only_damaged_checkpoints_end_the_run(tmp_path: Path):
 
 def full_disk(monkeypatch: pytest.MonkeyPatch, fails: range):
     """The writes of the saves numbered in `fails` find no room."""
-    original, count = checkpoint.write_atomic, iter(range(10**6))
+    original, count = checkpoint.write_inside, iter(range(10**6))
 
-    def write(path: Path, data: bytes):
-        if path.name == checkpoint.WEIGHTS and next(count) in fails:
-            raise FileTrouble(path, "write", "no space left on device")
-        original(path, data)
+    def write(root: Path, relative: str, data: bytes):
+        if relative.endswith(checkpoint.WEIGHTS) and next(count) in fails:
+            raise FileTrouble(root / relative, "write", "no space left on device")
+        original(root, relative, data)
 
-    monkeypatch.setattr(checkpoint, "write_atomic", write)
+    monkeypatch.setattr(checkpoint, "write_inside", write)
 
 
 def test_a_full_disk_costs_one_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: str):

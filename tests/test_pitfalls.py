@@ -31,6 +31,7 @@ from pitfalls.pairs import (
     NEEDLESS,
     NESTED,
     NORMED,
+    OF_FACTOR_2,
     PER_SAMPLE,
     PLAIN,
     PREACT,
@@ -307,6 +308,7 @@ TABLE: dict[str, tuple[Check, ...]] = {
     ),
     "P3 rounded widths carried on": (
         Flagged("L128", CARRIED),
+        Shown(shown.carried_widths_end_where_they_should_not),
         Refused("T201", edited("pyramidnet", *CARRY)),
         Counted(
             CARRIED,
@@ -364,6 +366,7 @@ TABLE: dict[str, tuple[Check, ...]] = {
     ),
     "X2 widened by 2, a 1×1 stem": (
         Counted(instead("resnext", texts.RESNEXT_OF_FACTOR_2), (({}, 34_426_698, 89_598_282 - 34_426_698),)),
+        Claimed(OF_FACTOR_2, "ResNeXt(), params = 89_598_282, macs ~ 14.1G", True),
         Shown(shown.widths_of_resnext),
     ),
     "X3 a width that does not follow the stage": (

@@ -7,7 +7,17 @@ from itertools import accumulate
 from typing import Any
 
 from pitfalls.checks import Counted
-from pitfalls.texts import PREACT_RESNET_18, PREACT_RESNET_18_MENDED, Pair, edited, opened, respelt
+from pitfalls.texts import (
+    CLAIM,
+    PREACT_RESNET_18,
+    PREACT_RESNET_18_MENDED,
+    RESNEXT_OF_FACTOR_2,
+    Pair,
+    edited,
+    opened,
+    respelt,
+    spec,
+)
 
 PROJECTS = "in if in.channels == width and stride == 1 else (pre -> conv(width, 1, stride=stride))"
 OPTION = ("basic(option=option)", 'basic(option="{}")')
@@ -37,7 +47,7 @@ def rounded(function: str) -> Pair:
     return edited("pyramidnet", ("= round(first", f"= {function}(first"))
 
 
-def pyramid(depth: int, alpha: int) -> dict[str, object]:
+def pyramid(depth: int, alpha: int) -> dict[str, Any]:
     """The parameters of a published PyramidNet."""
     return {"depth": depth, "alpha": alpha, "bottleneck": depth != 110}
 
@@ -108,7 +118,7 @@ PYRAMID_RELUS = (
 PYRAMIDS = (1_772_706, 3_904_446, 28_485_477, 26_752_702, 26_969_046, 26_210_842)
 
 
-def pyramids(*more: int) -> tuple[tuple[dict[str, object], int, int], ...]:
+def pyramids(*more: int) -> tuple[tuple[dict[str, Any], int, int], ...]:
     """The published networks with their counts, and how many more a mistake has."""
     named = (
         pyramid(110, 48),
@@ -130,6 +140,7 @@ def added_up(rounding: Callable[[float], int], parameters: dict[str, Any], right
     return Counted(pair, ((parameters, right, more),), refused=False)
 
 
+OF_FACTOR_2 = Pair(CLAIM.sub("", opened(RESNEXT_OF_FACTOR_2)), spec("resnext"))
 DEAD = edited(
     "shake-shake",
     (

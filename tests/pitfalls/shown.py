@@ -17,6 +17,7 @@ from archdsl.train.optimizer import treatments
 from archdsl.train.schedule import clock, learning_rate
 from pitfalls import texts
 from pitfalls.checks import network
+from pitfalls.pairs import CARRIED, pyramid
 from pitfalls.texts import edited
 
 
@@ -76,6 +77,22 @@ def joins_are_flat() -> None:
         "    c = image -> affine(100)\n    output = join(a, join(b, c))\n}\n"
     ).build()
     assert module.eval()(torch.ones(1, 1, 1, 1)).item() == pytest.approx(111 / 3)
+
+
+def carried_widths_end_where_they_should_not() -> None:
+    """16 + α (four times that behind bottlenecks) is where widths end that are carried exactly."""
+    ends = ((pyramid(110, 48), 16), (pyramid(110, 84), 70), (pyramid(110, 270), 286))
+    deep = ((pyramid(200, 240), 856), (pyramid(236, 220), 688), (pyramid(272, 200), 784))
+    for parameters, wrong in (*ends, *deep):
+        right = (16 + parameters["alpha"]) * (4 if parameters["bottleneck"] else 1)
+        assert (features(CARRIED.right, parameters), features(CARRIED.wrong, parameters)) == (right, wrong)
+
+
+def features(text: str, parameters: dict[str, Any]) -> int:
+    """How many numbers the classifier reads."""
+    with torch.device("meta"):
+        *_, last = network(text, parameters).build().children()
+    return last.in_features
 
 
 def cosine_falls_in_every_iteration() -> None:

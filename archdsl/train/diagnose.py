@@ -8,23 +8,27 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from archdsl.train.augment import Batch
 from archdsl.train.device import Device
 from archdsl.train.network import outputs
+from archdsl.train.synced_norm import apart
 
 
-def first_not_finite(model: nn.Module, images: Tensor, device: Device) -> str:
-    """Where the first number that is not finite turns up when `images` pass through, in words for a message.
+def first_not_finite(model: nn.Module, batch: Batch, device: Device) -> str:
+    """Where the first number that is not finite turns up when a batch passes through, in words for a message.
 
     The state of the network and of chance is left as it was, so that nothing of the failed step remains.
     """
-    if not images.isfinite().all():
+    if not batch.images.isfinite().all():
         return "the images hold numbers that are not finite"
+    if batch.labels.amin() < 0:
+        return f"a label is {int(batch.labels.amin())}, which is no class"
     found: list[str] = []
     handles = [module.register_forward_hook(_watch(name, found)) for name, module in _leaves(model)]
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     try:
-        with torch.random.fork_rng(), torch.no_grad(), device.autocast():
-            outputs(model, images)
+        with torch.random.fork_rng(), torch.no_grad(), device.autocast(), apart(model):
+            outputs(model, batch.images)
     finally:
         for handle in handles:
             handle.remove()
@@ -46,7 +50,8 @@ def _watch(name: str, found: list[str]):
 
 
 def _gradient(model: nn.Module) -> str:
-    for name, parameter in model.named_parameters():
+    """The last of them: gradients go backwards, and what is not finite makes all before it so."""
+    for name, parameter in reversed(list(model.named_parameters())):
         if parameter.grad is not None and not parameter.grad.isfinite().all():
             return f"the gradient of `{name}` is not finite"
     return "the loss is not finite"

@@ -44,6 +44,8 @@ class Portion:
     """Of its mean loss, so that the mean over ranks is the mean over the batch."""
     counts: bool = True
     """Whether its images count in the metrics: not where another rank trains on the same ones."""
+    repeated: bool = False
+    """Whether every rank has the whole batch."""
 
 
 class Team:
@@ -59,7 +61,7 @@ class Team:
     def portion(self, index: Tensor) -> Portion:
         """This rank's images of a batch. One too small to give each rank two is done by every rank, as a whole."""
         if self.size == 1 or len(index) < 2 * self.size:
-            return Portion(index, counts=self.leads)
+            return Portion(index, counts=self.leads, repeated=self.size > 1)
         mine = index.tensor_split(self.size)[self.rank]
         return Portion(mine, len(mine) * self.size / len(index))
 
@@ -94,6 +96,13 @@ class Team:
     def from_leader(self, work: Callable[[], str | None]) -> str:
         """Do `work` on the leader alone; all get its text, or raise what went wrong there as `TrainTrouble`."""
         return work() or ""
+
+    def alike(self, digest: str) -> None:
+        """Raise `Misfit` where ranks were not given the same network, recipe and data, of which this is a digest."""
+        first, *others = self.gathered(digest.encode())
+        for rank, other in enumerate(others, 1):
+            if other != first:
+                raise Misfit(f"rank {rank} has another network, recipe or data set than rank 0")
 
     @contextmanager
     def watched(self) -> Generator[None]:
@@ -151,17 +160,18 @@ class Ranks(Team):
         return [bytes(part[:length].tolist()) for part, length in zip(parts, lengths, strict=True)]
 
     def from_leader(self, work: Callable[[], str | None]) -> str:
-        trouble: TrainTrouble | FileTrouble | None = None
-        said = ""
+        code, text = 0, ""
         if self.leads:
             try:
-                said = f"+{work() or ''}"
+                text = work() or ""
             except (TrainTrouble, FileTrouble) as error:
-                trouble, said = error, f"-{error}"
-        said = self.gathered(said.encode())[0].decode()
-        if trouble or said[:1] == "-":
-            raise trouble or TrainTrouble(said[1:])
-        return said[1:]
+                code, text = getattr(error, "exit_code", TrainTrouble.exit_code), str(error)
+        said, _, text = self.gathered(f"{code} {text}".encode())[0].decode().partition(" ")
+        if int(said):
+            trouble = TrainTrouble(text)
+            trouble.exit_code = int(said)
+            raise trouble
+        return text
 
     @contextmanager
     def watched(self) -> Generator[None]:
@@ -181,6 +191,7 @@ class Ranks(Team):
         missing = others
         until = time.monotonic() + _GRACE
         try:
+            self.store.set_timeout(timedelta(seconds=_GRACE))  # it may live in the process that hangs
             self.store.set(f"archdsl/here/{self.rank}", "1")
             while missing and time.monotonic() < until:
                 time.sleep(0.2)
@@ -226,6 +237,12 @@ def neighbours() -> int:
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if expected() else 1
 
 
+def _gpu(number: int, count: int) -> int:
+    if number >= count:
+        raise Misfit(f"this machine has no GPU for its rank {number}: --nproc-per-node {count}, or --device cpu")
+    return number
+
+
 @contextmanager
 def assembled(config: TrainConfig) -> Generator[None]:
     """Be one of the ranks that a launcher started, for as long as the context lasts: `present` gives the team.
@@ -237,7 +254,7 @@ def assembled(config: TrainConfig) -> Generator[None]:
         return
     timeout, cuda = config.timeout, config.device != "cpu" and torch.cuda.is_available()
     if cuda:
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(_gpu(int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()))
     wait = timedelta(seconds=timeout)
     try:
         store, rank, size = next(rendezvous("env://", timeout=wait))

@@ -51,12 +51,13 @@ def judge(
         for pixels, labels in team.shard(split).in_order(size):
             if flag:
                 break
+            if not len(labels):  # the part of a rank that has none of a handful of images
+                continue
             logits = scores(model, through(normalize, to_float(pixels)), recipe, device)
             sums[0] += measure(logits, labels).double() * len(labels)
             sums[1] += (logits.argmax(1) != labels).sum()
     model.train(was_training)
-    flag.number = team.largest(flag.number)
-    if flag:
+    if flag.agreed(team.largest):
         return None
     loss, wrong = (team.total(sums) / max(len(split), 1)).tolist()
     return Verdict(loss, wrong)

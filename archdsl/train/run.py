@@ -76,6 +76,7 @@ def train(config: TrainConfig, job: Job, console: Console, hardware: Hardware | 
     make_directory(out)
     team = distributed.present()
     with _held(out, team), watched() as flag:
+        flag.at_once = team.size == 1  # several end together, after a step
         where = device.choose(config, hardware or Hardware.found())
         device.apply(where)
         images = images_for(config, job, console)
@@ -87,13 +88,14 @@ def train(config: TrainConfig, job: Job, console: Console, hardware: Hardware | 
         teaching.begin(model, job)
         where = _tried(model, images, job, where)
         plan = _plan(config, job, recipe, images, where, out)
+        team.alike(plan.identity)
         shown = reporter(console if team.leads else Console(quiet=True), plan.clock.total, recipe.batch)
         shown.note(describe(plan, model, job))
         if plan.sync_batch_norm and team.size == 1:
             shown.note("--sync-batch-norm: there is one rank, and nothing to share")
         if team.leads:
             folder.write_plan(plan, job)
-        with memory.watched(where.device, min(config.micro_batch or recipe.batch, recipe.batch), job.memory):
+        with memory.watched(where.device, _at_once(config, recipe, team), job.memory):
             trainer = Trainer(plan, _shared(model, plan, team), shown, flag, team)
             if team.leads:
                 folder.write_normalization(out, trainer.normalize)
@@ -213,13 +215,21 @@ def _shared(model: nn.Module, plan: Plan, team: Team) -> nn.Module:
     return synced(model, plan.device.device) if team.size > 1 and plan.sync_batch_norm else model
 
 
+def _at_once(config: TrainConfig, recipe: Recipe, team: Team) -> int:
+    """The most images that a rank has in memory as part of a step."""
+    return min(config.micro_batch or recipe.batch, -(-recipe.batch // team.size))
+
+
 def _resume(trainer: Trainer, out: Path) -> None:
     note = trainer.reporter.note
     step = trainer.team.from_leader(lambda: _newest(out, note))
     if not step:
         note("no checkpoint was finished: starting from the beginning")
         return
-    trainer.restore(checkpoint.load(checkpoint.directory(out, int(step))))
+    try:
+        trainer.restore(checkpoint.load(checkpoint.directory(out, int(step))))
+    except checkpoint.Damaged as damage:  # the leader has just read it
+        raise TrainTrouble(f"{damage}; all ranks need to see the same run folder") from None
     note(f"going on after step {step}")
 
 

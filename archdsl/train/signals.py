@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
+
+from archdsl.train.trouble import Stopped
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
 class Flag:
-    """The signal that asked for the end, once one has."""
+    """The signal that asked for the end, once one has.
+
+    at_once: as long as there is nothing to save, a signal ends the run where it stands, be it a download of minutes.
+    """
 
     def __init__(self) -> None:
         self.number = 0
+        self.at_once = False
 
     def __bool__(self) -> bool:
         return self.number != 0
@@ -28,6 +34,19 @@ class Flag:
     def raise_(self, number: int, _frame: FrameType | None = None) -> None:
         """The handler. A second signal changes nothing: the save under way is what was asked for."""
         self.number = number
+        if self.at_once:
+            self.at_once = False
+            raise Stopped(f"stopped by {self.name} before the first step: there was nothing to save")
+
+    def agreed(self, largest: Callable[[int], int]) -> bool:
+        """Whether a signal has come to any rank: `largest` of all ranks' numbers.
+
+        One that comes while they agree was not part of it; it stays, and is part of the next time.
+        """
+        number = largest(self.number)
+        if number:
+            self.number = number
+        return number != 0
 
 
 @contextmanager

@@ -29,7 +29,8 @@ class Stepper:
     forward: how the network is called in training, set anew by what speeds it up.
 
     sums: loss, errors, images of the epoch, [3] float64. window: errors, images since the warm-up last looked, [2].
-    bad: above 0 once a loss or gradient was not finite; no update is made from it, nor after it.
+    bad: above 0 once a loss or gradient was not finite; no update is made from it, nor after it. unsound: whether this
+    rank's own images, labels or loss are the reason.
     """
 
     def __init__(self, plan: Plan, model: nn.Module, team: Team = ALONE) -> None:
@@ -49,6 +50,7 @@ class Stepper:
         self.sums = torch.zeros(3, dtype=torch.float64, device=where)
         self.window = torch.zeros(2, dtype=torch.float64, device=where)
         self.bad = torch.zeros((), device=where)
+        self.unsound = torch.zeros((), dtype=torch.bool, device=where)
 
     def prepare(self, progress: Progress) -> None:
         """Set what changes from step to step: rates, and the weights of auxiliary losses."""
@@ -67,7 +69,8 @@ class Stepper:
         loss = self._gradients(batch, weight, counts)
         self.scaler.unscale_(self.optimizer.inner)
         norm = get_total_norm(self.optimizer.gradients())
-        if not self._may_update(loss, norm):
+        self.unsound = ~(loss.isfinite() & (batch.labels.amin() >= 0))  # torch leaves out a label of -100 in silence
+        if not self._may_update(norm):
             return
         if self.recipe.clip is not None:
             clip_grads_with_norm_(self.optimizer.names, self.recipe.clip, norm)
@@ -96,14 +99,22 @@ class Stepper:
         return whole
 
     def _parts(self, batch: Batch) -> Iterator[Batch]:
-        size = self.plan.micro_batch
-        if size is None or size >= len(batch.labels):
+        """The batch in pieces of like size, so that none has a single image left for its batch norm."""
+        pieces = self._pieces(len(batch.labels))
+        if pieces == 1:
             yield batch
             return
-        for start in range(0, len(batch.labels), size):
-            cut = slice(start, start + size)
-            partner = None if batch.partner is None else batch.partner[cut]
-            yield Batch(batch.images[cut], batch.labels[cut], partner, batch.share)
+        partners = [None] * pieces if batch.partner is None else batch.partner.tensor_split(pieces)
+        columns = batch.images.tensor_split(pieces), batch.labels.tensor_split(pieces), partners
+        for images, labels, partner in zip(*columns, strict=True):
+            yield Batch(images, labels, partner, batch.share)
+
+    def _pieces(self, count: int) -> int:
+        """As many on every rank, or those that share statistics would wait for each other."""
+        if self.plan.micro_batch is None:
+            return 1
+        pieces = self.team.largest(-(-count // self.plan.micro_batch))
+        return min(pieces, -self.team.largest(-count))
 
     def _count(self, logits: Tensor, labels: Tensor) -> None:
         wrong = (logits.argmax(1) != labels).sum()
@@ -113,9 +124,9 @@ class Stepper:
             self.window[0] += wrong
             self.window[1] += len(labels)
 
-    def _may_update(self, loss: Tensor, norm: Tensor) -> bool:
+    def _may_update(self, norm: Tensor) -> bool:
         """On the CPU look at once. On a GPU tell the fused optimiser to skip, and let the loop look now and then."""
-        wrong = self.team.worst(~(loss.isfinite() & (norm.isfinite() | self.device.scales_loss)))
+        wrong = self.team.worst(self.unsound | ~(norm.isfinite() | self.device.scales_loss))
         torch.maximum(self.bad, wrong.float(), out=self.bad)
         if self.device.reads_are_free or not self.optimizer.skips:
             return not bool(wrong)

@@ -8,6 +8,9 @@ On a GPU it is torch's own `SyncBatchNorm`; that one refuses the CPU, for which 
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
@@ -25,8 +28,23 @@ def synced(model: nn.Module, device: torch.device) -> nn.Module:
     return model
 
 
+@contextmanager
+def apart(model: nn.Module, where: bool = True) -> Generator[None]:
+    """Let each rank's own images be its whole batch: where all ranks have the same ones, or some do not come along."""
+    layers = [layer for layer in model.modules() if isinstance(layer, SyncedNorm)] if where else []
+    for layer in layers:
+        layer.apart = True
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.apart = False
+
+
 class SyncedNorm(_BatchNorm):
     """A batch norm whose mean and variance are those of all ranks (Ioffe & Szegedy 2015, arXiv:1502.03167)."""
+
+    apart = False
 
     def __init__(self, norm: _BatchNorm) -> None:
         super().__init__(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
@@ -38,8 +56,8 @@ class SyncedNorm(_BatchNorm):
         """Whatever the replaced layer took."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
-        """[N, C, ...] to the same shape; in evaluation as ever."""
-        if not self.training:
+        """[N, C, ...] to the same shape; in evaluation, or apart, as ever."""
+        if self.apart or not self.training:
             return super().forward(input)
         x = input.float()
         dims = [d for d in range(x.dim()) if d != 1]

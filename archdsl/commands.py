@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from archdsl.pipeline import Checked, CheckedNetwork, Known, Request
     from archdsl.source import Source
     from archdsl.syntax.ast import File
+    from archdsl.train.job import Job
 
 T = TypeVar("T")
 _MODULE = 64 * 1024 * 1024  # bytes of a generated module that `--check` reads
@@ -126,15 +127,24 @@ def train(
     from archdsl import training
 
     config = training.config({**options, "changes": tuple(changes)})
-    checked, texts, code = _compiled(path, request)
-    if checked is None:
+    found, code = jobs(path, request, recipe, [changes])
+    if not found:
         return code
-    network = _chosen(path, checked, request)
-    chosen = training.chosen_recipe(checked, recipe, changes)
-    job = training.job(path, checked, network, next(iter(texts.values())), chosen)
     from archdsl.train.run import run  # torch, two seconds: only now
 
-    return run(config, job)
+    return run(config, found[0])
+
+
+def jobs(path: str, request: Request, recipe: str | None, points: Sequence[Sequence[str]]) -> tuple[list[Job], Exit]:
+    """One file's network as a job for the trainer for each list of changes to its recipe; none where it has errors."""
+    from archdsl import training
+
+    checked, texts, code = _compiled(path, request)
+    if checked is None:
+        return [], code
+    network, module = _chosen(path, checked, request), next(iter(texts.values()))
+    recipes = [training.chosen_recipe(checked, recipe, changes) for changes in points]
+    return [training.job(path, checked, network, module, chosen) for chosen in recipes], code
 
 
 def explain(name: str) -> int:

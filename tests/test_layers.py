@@ -31,7 +31,8 @@ ROWS = (
     ("train",),
     ("training",),
     ("commands", "run_commands"),
-    ("cli_runs",),
+    ("sweep",),
+    ("cli_runs", "cli_sweep"),
     ("cli",),
     ("__main__",),
 )

@@ -147,6 +147,32 @@ def jobs(path: str, request: Request, recipe: str | None, points: Sequence[Seque
     return [training.job(path, checked, network, module, chosen) for chosen in recipes], code
 
 
+def compiled_network(path: str, request: Request) -> tuple[CheckedNetwork | None, str, Exit]:
+    """One file's network and its module; none where it has errors, which are told."""
+    checked, texts, code = _compiled(path, request)
+    if checked is None:
+        return None, "", code
+    return _chosen(path, checked, request), next(iter(texts.values())), code
+
+
+def bench(path: str, request: Request, options: Mapping[str, object], recipe: str | None, form: str) -> int:
+    """Compile one file and measure how fast its network trains and answers here."""
+    from archdsl import training
+
+    if form not in ("text", "json"):
+        raise Misuse(f"--format takes text or json, not {form!r}")
+    asked = training.asked(options)
+    checked, texts, code = _compiled(path, request)
+    if checked is None:
+        return code
+    network = _chosen(path, checked, request)
+    chosen = training.alone(training.chosen_recipe(checked, recipe, ()))
+    job = training.job(path, checked, network, next(iter(texts.values())), chosen)
+    from archdsl.train.bench.shown import shown  # torch, two seconds: only now
+
+    return shown(asked, job, network.graph, form)
+
+
 def explain(name: str) -> int:
     """The page of a code or a primitive."""
     from archdsl import explain as pages

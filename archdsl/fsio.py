@@ -11,10 +11,12 @@ import errno
 import fcntl
 import os
 import re
+import shutil
 import stat
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
 from archdsl.visible import visible
 
@@ -77,6 +79,30 @@ def write_inside(root: Path, relative: str, data: bytes) -> None:
             directory = _step_down(directory, step)
         with _closing(directory):
             _write_in(directory, path, data)
+
+
+def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
+    """Make `path` a folder with exactly these files; refused where something is there that is not an empty folder.
+
+    It is filled under another name: until it is whole, there is nothing at `path`.
+    """
+    temporary = path.with_name(f".archdsl-{os.urandom(8).hex()}")
+    with _told(path, "write"):
+        temporary.mkdir()
+        try:
+            for name, data in files.items():
+                write_inside(temporary, name, data)
+            os.rename(temporary, path)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+@contextmanager
+def scratch() -> Generator[Path]:
+    """A folder for files that nobody keeps; it is gone when this ends."""
+    with TemporaryDirectory(prefix="archdsl-") as name:
+        yield Path(name)
 
 
 def read_limited(path: Path, limit: int) -> bytes:

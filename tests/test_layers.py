@@ -31,8 +31,8 @@ ROWS = (
     ("train",),
     ("training",),
     ("commands", "run_commands"),
-    ("sweep",),
-    ("cli_runs", "cli_sweep"),
+    ("export_commands", "sweep"),
+    ("cli_export", "cli_runs", "cli_sweep"),
     ("cli",),
     ("__main__",),
 )

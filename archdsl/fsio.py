@@ -134,6 +134,10 @@ class Growing:
         """Bytes so far."""
         return os.fstat(self._file).st_size
 
+    def fileno(self) -> int:
+        """The open file, for a process to add to."""
+        return self._file
+
     def append(self, data: bytes) -> None:
         """Add `data` at the end."""
         with _told(self.path, "write"):

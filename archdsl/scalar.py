@@ -29,7 +29,7 @@ class Scalar:
     __slots__ = ("expr", "value")
 
     def __init__(self, value: Number, expr: Expr | None = None) -> None:
-        self.value = exact(value)
+        self.value = value if type(value) is int else exact(value)
         self.expr = expr
 
     @property
@@ -51,7 +51,7 @@ class Scalar:
         return _binary("*", self, other, value_of(self) * value_of(other))
 
     def __truediv__(self, other: Operand) -> Scalar:
-        return _binary("/", self, other, Fraction(value_of(self)) / value_of(other))
+        return _binary("/", self, other, _quotient(value_of(self), value_of(other)))
 
     def __floordiv__(self, other: Operand) -> Scalar:
         return _binary("//", self, other, value_of(self) // value_of(other))
@@ -89,7 +89,9 @@ class Scalar:
         return bool(self.value)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, (int, Fraction, Scalar)) and self.value == value_of(other)
+        if type(other) is Scalar:  # most are; to ask whether something is a Fraction takes long
+            return self.value == other.value
+        return isinstance(other, (int, Fraction)) and self.value == other
 
     def __lt__(self, other: Operand) -> bool:
         return self.value < value_of(other)
@@ -126,10 +128,18 @@ def term_of(operand: Operand) -> Expr:
     return operand.term if isinstance(operand, Scalar) else operand
 
 
+def _quotient(a: Number, b: Number) -> Number:
+    """The exact `a / b`; whole ones, which most are in a network, without a Fraction on the way."""
+    if isinstance(a, int) and isinstance(b, int):
+        return Fraction(a, b) if a % b else a // b
+    return Fraction(a) / b
+
+
 def _binary(operator: str, left: Operand, right: Operand, value: Number) -> Scalar:
-    if not _is_traced(left) and not _is_traced(right):
-        return Scalar(value)
-    return Scalar(value, _simplified(operator, left, right, exact(value)))
+    result = Scalar(value)
+    if _is_traced(left) or _is_traced(right):
+        result.expr = _simplified(operator, left, right, result.value)
+    return result
 
 
 def _is_traced(operand: Operand) -> bool:
@@ -139,7 +149,7 @@ def _is_traced(operand: Operand) -> bool:
 def _simplified(operator: str, left: Operand, right: Operand, value: Number) -> Expr | None:
     """The expression of an operation, without neutral elements; None where Python's own would not be exact."""
     a, b = term_of(left), term_of(right)
-    whole = all(isinstance(value_of(x), int) for x in (left, right))
+    whole = isinstance(value_of(left), int) and isinstance(value_of(right), int)
     if isinstance(value, int) and not whole:
         return None  # 6/4 * 2 is 3 here and 3.0 there
     if operator == "/" and whole and isinstance(value, int):
@@ -161,7 +171,7 @@ def fitting(expr: Expr) -> Expr | None:
         part = waiting.pop()
         if isinstance(part, tuple):
             count += 1
-            waiting.extend(part[1:])
+            waiting += part[1:]
     return expr if count <= _LARGEST else None
 
 

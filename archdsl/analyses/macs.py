@@ -35,7 +35,7 @@ class Macs:
         return Macs(self.conv + more.conv, self.linear + more.linear, self.other + more.other)
 
     def __mul__(self, times: int) -> Macs:
-        return Macs(self.conv * times, self.linear * times, self.other * times)
+        return self if times == 1 else Macs(self.conv * times, self.linear * times, self.other * times)
 
 
 NOTHING = Macs()

@@ -50,6 +50,8 @@ class Params:
         )
 
     def __mul__(self, times: int) -> Params:
+        if times == 1:
+            return self
         return Params(
             self.conv_weight * times,
             self.conv_bias * times,
@@ -87,13 +89,11 @@ def params_at(application: Application) -> Params:
 def _own(application: Application) -> Params:
     if isinstance(application.what, Extern):
         return Params(other=application.what.params)
-    return sum((_of_weight(application, weight) for weight in weights(application)), NOTHING)
-
-
-def _of_weight(application: Application, weight: Weight) -> Params:
-    count = numel(weight)
-    frozen = 0 if weight.trainable else count
-    return Params(**{_kind(application, weight): count}, frozen=frozen)
+    counts: dict[str, int] = {}
+    for weight in weights(application):
+        for kind in (_kind(application, weight), *(() if weight.trainable else ("frozen",))):
+            counts[kind] = counts.get(kind, 0) + numel(weight)
+    return Params(**counts) if counts else NOTHING
 
 
 def _kind(application: Application, weight: Weight) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Union, cast
 
 from archdsl.elaborate import errors
 from archdsl.elaborate.derivation import derivation
-from archdsl.elaborate.values import UNKNOWN, BlockLayer, OpLayer, Value, described, is_layer, is_number
+from archdsl.elaborate.values import UNKNOWN, BlockLayer, OpLayer, Value, described, is_layer
 from archdsl.ops.coerce import coerce
 from archdsl.ops.op import REQUIRED, Misfit, Param
 from archdsl.ops.op import Value as Attr
@@ -43,9 +43,11 @@ def configure(
     bound = match(_title(layer), names, dict(layer.bound), given, frame, span)
     if bound is None:
         return None
-    new = replace(layer, bound=bound, span=span)
-    fits = check_op(new, given, frame, written) if isinstance(new, OpLayer) else _types_fit(new, given, frame)
-    return new if fits else None
+    if isinstance(layer, OpLayer):
+        new = OpLayer(layer.op, bound, span, layer.body)
+        return new if check_op(new, given, frame, written) else None
+    called = BlockLayer(layer.block, layer.module, bound, span)
+    return called if _types_fit(called, given, frame) else None
 
 
 def _wrapping(layer: OpLayer, given: list[Given], frame: Frame, span: Span) -> OpLayer | BlockLayer | None:
@@ -193,12 +195,11 @@ def _types_fit(layer: BlockLayer, given: list[Given], frame: Frame) -> bool:
 
 def has_type(value: Value, type_name: str) -> bool:
     """Whether a value is of a declared type; an unknown type is reported where it is declared, not here."""
-    checks = {
-        "int": isinstance(value, Scalar) and value.is_whole,
-        "number": is_number(value),
-        "bool": isinstance(value, bool),
-        "text": isinstance(value, str),
-        "list": isinstance(value, tuple),
-        "layer": is_layer(value),
-    }
-    return checks.get(type_name, True)
+    if type_name == "layer":
+        return is_layer(value)
+    if type_name == "int":
+        return isinstance(value, Scalar) and value.is_whole
+    return isinstance(value, _TYPES.get(type_name, object))
+
+
+_TYPES: dict[str, type] = {"number": Scalar, "bool": bool, "text": str, "list": tuple}

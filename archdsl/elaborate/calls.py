@@ -133,7 +133,7 @@ def _call_extern(layer: BlockLayer, extern: ast.ExternDecl, wires: tuple[Wire, .
 def block_graph(layer: BlockLayer, wires: tuple[Wire, ...], frame: Frame, span: Span, closed: bool) -> Graph | None:
     """The graph of a block for these arguments and input sizes, elaborated at most once."""
     block = cast(ast.Block, layer.block)
-    key = (block, key_of(tuple(layer.bound.items())), tuple(w.values for w in wires), closed)
+    key = (block, _bound_key(layer), tuple([w.values for w in wires]), closed)
     memo = frame.session.memo
     if key in frame.session.running:
         again = f"an `if` with a smaller argument ends it: `{block.name.text}(n - 1)`"
@@ -149,14 +149,14 @@ def block_graph(layer: BlockLayer, wires: tuple[Wire, ...], frame: Frame, span: 
 
 def key_of(value: Value) -> object:
     """A value as a key: equal for what elaborates equally."""
-    if isinstance(value, tuple):
-        return tuple(key_of(part) for part in value)
     if isinstance(value, Scalar):
         return ("number", value.value)
+    if isinstance(value, tuple):
+        return tuple([key_of(part) for part in value])
     if isinstance(value, OpLayer):
-        return (value.op.name, key_of(tuple(value.bound.items())), key_of(value.body))
+        return (value.op.name, _bound_key(value), key_of(value.body))
     if isinstance(value, BlockLayer):
-        return (value.block, key_of(tuple(value.bound.items())))
+        return (value.block, _bound_key(value))
     if isinstance(value, Sequence):
         return ("row", key_of(value.layers))
     if isinstance(value, Repeat):
@@ -166,6 +166,10 @@ def key_of(value: Value) -> object:
     if isinstance(value, (Shared, Function, Wire, Join)):
         return ("once", value)
     return (type(value).__name__, value)
+
+
+def _bound_key(layer: OpLayer | BlockLayer) -> object:
+    return tuple([(name, key_of(value)) for name, value in layer.bound.items()])
 
 
 def _elaborate_block(

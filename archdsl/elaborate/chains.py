@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from archdsl.elaborate import errors
@@ -165,7 +164,7 @@ def _repeated(layer: Repeat, wire: Wire, frame: Frame, span: Span) -> tuple[Segm
 
 def _unit(layer: Layer, wire: Wire, frame: Frame, span: Span) -> tuple[Node | None, Wire] | Unknown:
     """One layer as one node outside the graph, reading a wire of its own."""
-    source = replace(wire, name="")
+    source = Wire(wire.shape, "", wire.span, wire.batched)
     from archdsl.elaborate.apply import apply_block, apply_layer
 
     with frame.detached() as nodes:

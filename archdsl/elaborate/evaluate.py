@@ -6,13 +6,14 @@ The tree is no deeper than its brackets, which the lexer bounds; operator chains
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from functools import lru_cache
+from typing import Any, cast
 
 from archdsl.elaborate import errors
 from archdsl.elaborate.apply import apply
 from archdsl.elaborate.arguments import Given
 from archdsl.elaborate.derivation import report_not_whole
-from archdsl.elaborate.frame import TooMuch
+from archdsl.elaborate.frame import Frame, TooMuch
 from archdsl.elaborate.functions import call, call_function
 from archdsl.elaborate.lists import as_list, take_apart
 from archdsl.elaborate.merges import settled
@@ -35,9 +36,6 @@ from archdsl.scalar import Scalar
 from archdsl.source import Span
 from archdsl.syntax import ast
 
-if TYPE_CHECKING:
-    from archdsl.elaborate.frame import Frame
-
 
 def evaluate(expr: ast.Expr, frame: Frame) -> Value:
     """The value of an expression; UNKNOWN after an error, which is then reported."""
@@ -47,8 +45,8 @@ def evaluate(expr: ast.Expr, frame: Frame) -> Value:
         value = _EVALUATORS[type(expr)](expr, frame)
     finally:
         frame.session.level -= 1
-    if isinstance(value, COMPOUND) and not isinstance(expr, ast.Name):
-        frame.weigh(cast(Value, value), expr.span)
+    if type(value) in COMPOUND and not isinstance(expr, ast.Name):
+        frame.weigh(value, expr.span)
     return value
 
 
@@ -82,23 +80,21 @@ def top_level(expr: ast.Name, frame: Frame) -> Value:
             return Function(declaration, _file_frame(frame, home))
         if declaration.name.text and isinstance(declaration, (ast.Block, ast.ExternDecl)):
             return BlockLayer(declaration, home, {}, expr.span)
-    if expr.text in OPS:
-        from archdsl.elaborate.builtins import BUILTINS
+    if (builtin := _builtin(expr.text)) is not None:
+        return builtin
+    op = OPS.get(expr.text)
+    return UNKNOWN if op is None else OpLayer(op, {}, expr.span)  # unknown names are said by `resolve`
 
-        return Builtin(expr.text) if expr.text in BUILTINS else OpLayer(OPS[expr.text], {}, expr.span)
-    return _builtin(expr)
 
-
-def _builtin(expr: ast.Name) -> Value:
+@lru_cache(1024)  # the import inside is slow, and this is asked for every layer
+def _builtin(name: str) -> Builtin | None:
     from archdsl.elaborate.builtins import BUILTINS
 
-    return Builtin(expr.text) if expr.text in BUILTINS else UNKNOWN  # unknown names are said by `resolve`
+    return Builtin(name) if name in BUILTINS else None
 
 
 def _file_frame(frame: Frame, home: Any) -> Frame:
     """A scope with nothing but the names of a file in sight."""
-    from archdsl.elaborate.frame import Frame
-
     return Frame(frame.session, home, frame.assembly, {}, None, frame.site, frame.place)
 
 

@@ -146,9 +146,10 @@ class Frame:
 
     def enter(self, span: Span) -> None:
         """One level further in; whoever enters leaves by `session.level -= 1`."""
-        if self.session.level >= LEVELS.value:
+        session = self.session
+        if session.level >= LEVELS.value:
             self.give_up(LEVELS, span)
-        self.session.level += 1
+        session.level += 1
 
     @contextmanager
     def deeper(self, span: Span) -> Generator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 from archdsl.diagnostic import Label
@@ -21,22 +22,17 @@ def emit(
 ) -> Value:
     """Add the node of a primitive; its outputs, with what is worth knowing about them said."""
     outputs = tuple(Wire(shape, span=span, batched=bool(wires)) for shape in found)
-    if any(len(wire.shape) > RANK.value for wire in outputs):
-        frame.give_up(RANK, span)
-    if any(_elements(wire) > ACTIVATIONS.value for wire in outputs):
-        frame.give_up(ACTIVATIONS, span)
+    for wire in outputs:
+        if len(wire.shape) > RANK.value:
+            frame.give_up(RANK, span)
+    for wire in outputs:
+        if prod(wire.values) > ACTIVATIONS.value:
+            frame.give_up(ACTIVATIONS, span)
     if not span.source.library:
         for note in prim.op.notes(shapes, prim.attrs):
             frame.report(errors.worth_knowing(span, note))
     add_node(Node(prim, wires, outputs, span), frame)
     return outputs[0] if len(outputs) == 1 else outputs
-
-
-def _elements(wire: Wire) -> int:
-    total = 1
-    for size in wire.values:
-        total *= size
-    return total
 
 
 def add_node(node: Node, frame: Frame) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Union, cast
 
 from archdsl.analyses.walk import Sizes, closing, ends, merged, sizes
@@ -47,6 +48,7 @@ class Step:
     outputs: tuple[Sizes, ...] = ()
     sources: list[list[Step]] = field(default_factory=list[list["Step"]])
     readers: list[Step] = field(default_factory=list["Step"])
+    _before: list[Step] | None = None
 
     def __repr__(self) -> str:
         return f"<{self.name} in {self.graph.name}>"
@@ -65,7 +67,9 @@ class Step:
 
     def before(self) -> list[Step]:
         """All primitives that any input comes from."""
-        return [step for sources in self.sources for step in sources]
+        if self._before is None:  # nearly every rule asks, once the flow is whole
+            self._before = [step for sources in self.sources for step in sources]
+        return self._before
 
     def given(self, name: str) -> bool:
         """Whether an attribute is a constant of the text rather than computed from parameters."""
@@ -155,11 +159,15 @@ class Flow:
     input: Step
     output: Step
     auxiliary: Step
+    _present: set[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._present = {step.name for step in self.steps}
 
     def named(self, names: Iterable[str]) -> Iterator[Step]:
         """The steps of these primitives."""
-        wanted = frozenset(names)
-        return (step for step in self.steps if step.name in wanted)
+        wanted = self._present.intersection(names)  # of what most rules are about, a network has nothing
+        return (step for step in self.steps if step.name in wanted) if wanted else iter(())
 
 
 def flow(root: Graph) -> Flow:
@@ -194,6 +202,8 @@ class _Builder:
 
     def resolved(self, origins: _Origins) -> _Origins:
         """The origins with block applications looked through: inputs of the graph and primitives remain."""
+        if len(origins) == 1 and (isinstance(origins[0], int) or isinstance(origins[0][0], Step)):
+            return origins  # as most are
         found: dict[object, _Origin] = {}
         todo, seen = list(reversed(origins)), set[tuple[int, int]]()
         while todo:
@@ -256,12 +266,12 @@ class _Builder:
 
 def back(steps: Iterable[Step], through: Iterable[str]) -> list[Step]:
     """The steps, with those named in `through` replaced by what they read, again and again."""
-    return _follow(steps, frozenset(through), lambda step: step.before())
+    return _follow(steps, frozenset(through), Step.before)
 
 
 def ahead(steps: Iterable[Step], through: Iterable[str]) -> list[Step]:
     """The steps, with those named in `through` replaced by what reads them, again and again."""
-    return _follow(steps, frozenset(through), lambda step: step.readers)
+    return _follow(steps, frozenset(through), _readers)
 
 
 def _follow(steps: Iterable[Step], through: frozenset[str], nexts: Callable[[Step], list[Step]]) -> list[Step]:
@@ -282,12 +292,15 @@ def _follow(steps: Iterable[Step], through: frozenset[str], nexts: Callable[[Ste
 
 def upstream(steps: Iterable[Step]) -> dict[int, Step]:
     """Everything that the steps depend on, themselves included, by identity."""
-    return _closure(steps, lambda step: step.before())
+    return _closure(steps, Step.before)
 
 
 def downstream(steps: Iterable[Step]) -> dict[int, Step]:
     """Everything that depends on the steps, themselves included, by identity."""
-    return _closure(steps, lambda step: step.readers)
+    return _closure(steps, _readers)
+
+
+_readers: Callable[[Step], list[Step]] = attrgetter("readers")
 
 
 def _closure(steps: Iterable[Step], nexts: Callable[[Step], list[Step]]) -> dict[int, Step]:

@@ -38,11 +38,11 @@ def check(context: Context) -> Iterator[Finding]:
 
 def _projects(norm: Step, bare: list[Step]) -> bool:
     """Whether what is normed is a 1×1 convolution of something that the main path is computed from."""
-    main = upstream(bare)
     sources = norm.before()
-    return bool(sources) and all(
-        conv.is_pointwise() and all(id(start) in main for start in conv.before()) for conv in sources
-    )
+    if not sources or not all(conv.is_pointwise() for conv in sources):
+        return False
+    main = upstream(bare)
+    return all(id(start) in main for conv in sources for start in conv.before())
 
 
 RULE = Rule("L103", "normed-projection", Severity.WARNING, check)

@@ -44,10 +44,12 @@ def _arms(sums: list[Step], name: str) -> list[Step]:
 def _projections(step: Step) -> Iterator[Step]:
     """1×1 convolutions, normed or not, that lead to a sum from where its other path starts."""
     arms = step.before()
-    for arm in back(arms, NORMS):
-        others = upstream(other for other in back(arms, NORMS) if other is not arm)
-        if arm.is_pointwise() and arm.before() and all(id(source) in others for source in arm.before()):
-            yield arm
+    ends = back(arms, NORMS)
+    for arm in ends:
+        if arm.is_pointwise() and arm.before():
+            others = upstream(other for other in ends if other is not arm)
+            if all(id(source) in others for source in arm.before()):
+                yield arm
 
 
 RULE = Rule("L120", "shortcut-option", Severity.WARNING, check)

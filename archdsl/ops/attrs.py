@@ -55,9 +55,8 @@ def pair(attrs: Attrs, name: str) -> tuple[Dim, Dim]:
 
 def as_pair(value: Value) -> tuple[Dim, Dim]:
     """One number for both directions, or the two given."""
-    if isinstance(value, tuple):
-        return cast(tuple[Dim, Dim], value)
-    return cast(Dim, value), cast(Dim, value)
+    both = value if isinstance(value, tuple) else (value, value)
+    return cast("tuple[Dim, Dim]", both)
 
 
 def sides(value: Value) -> tuple[Dim, Dim, Dim, Dim]:

@@ -14,6 +14,7 @@ SMALLEST = Fraction(1, 10**300)  # below it a number is rounded away in a float
 
 # What lies behind one argument: a number, or None where the value is not one.
 _Number = int | Fraction | Scalar
+_NUMBERS = (Scalar, int, Fraction)  # the likeliest first: to ask whether something is a Fraction takes long
 
 
 def coerce(param: Param, value: object) -> Value | Misfit:
@@ -57,7 +58,7 @@ def describe(value: object) -> str:
         return f'"{_clipped(value)}"'
     if isinstance(value, (list, tuple)):
         return _clipped("[" + ", ".join(describe(part) for part in cast(Sequence[object], value)) + "]")
-    return _clipped(_digits(value)) if isinstance(value, (int, Fraction, Scalar)) else "something else"
+    return _clipped(_digits(value)) if isinstance(value, _NUMBERS) else "something else"
 
 
 def _digits(value: _Number) -> str:
@@ -82,7 +83,7 @@ def _misfit(param: Param, value: object) -> Misfit:
 
 
 def _is_too_large(value: object) -> bool:
-    return isinstance(value, (int, Fraction, Scalar)) and abs(value_of(value)) > LARGEST
+    return isinstance(value, _NUMBERS) and abs(value_of(value)) > LARGEST
 
 
 class _No:
@@ -101,14 +102,14 @@ def _plain(value: _Number) -> Value:
 
 
 def _whole(value: object, least: int = -LARGEST) -> Value | _No:
-    if isinstance(value, bool) or not isinstance(value, (int, Fraction, Scalar)):
+    if isinstance(value, bool) or not isinstance(value, _NUMBERS):
         return _NO
     exact = value_of(value)
     return _plain(value) if exact.denominator == 1 and least <= exact <= LARGEST else _NO
 
 
 def _number(param: Param, value: object) -> Value | _No:
-    if isinstance(value, bool) or not isinstance(value, (int, Fraction, Scalar)):
+    if isinstance(value, bool) or not isinstance(value, _NUMBERS):
         return _NO
     exact = value_of(value)
     return _plain(value) if exact == 0 or SMALLEST <= abs(exact) <= LARGEST else _NO
@@ -116,7 +117,7 @@ def _number(param: Param, value: object) -> Value | _No:
 
 def _probability(param: Param, value: object) -> Value | _No:
     found = _number(param, value)
-    return found if isinstance(found, (int, Fraction, Scalar)) and 0 <= value_of(found) <= 1 else _NO
+    return found if isinstance(found, _NUMBERS) and 0 <= value_of(found) <= 1 else _NO
 
 
 def _flag(param: Param, value: object) -> Value | _No:

@@ -48,7 +48,7 @@ from pitfalls.pairs import (
     rounded,
     shortcut,
 )
-from pitfalls.texts import Pair, as_it_is, edited, instead, respelt
+from pitfalls.texts import as_it_is, edited, instead, respelt
 
 pytestmark = pytest.mark.usefixtures("one_thread", "seed")
 
@@ -141,13 +141,7 @@ TABLE: dict[str, tuple[Check, ...]] = {
             of="macs",
             wrong={"stride_in_3x3": True},
         ),
-        Flagged(
-            "L111",
-            Pair(
-                texts.spec("preresnet").replace("stride_in_3x3 = false", "stride_in_3x3 = true"),
-                texts.spec("preresnet"),
-            ),
-        ),
+        Flagged("L111", edited("preresnet", ("stride_in_3x3 = false", "stride_in_3x3 = true")).swapped()),
     ),
     "R13 a widened stem": (
         Flagged("L117", STEM),

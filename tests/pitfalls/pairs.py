@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import accumulate
 from typing import Any
 
@@ -13,10 +14,11 @@ from pitfalls.texts import (
     PREACT_RESNET_18_MENDED,
     RESNEXT_OF_FACTOR_2,
     Pair,
+    changed,
     edited,
+    instead,
     opened,
     respelt,
-    spec,
 )
 
 PROJECTS = "in if in.channels == width and stride == 1 else (pre -> conv(width, 1, stride=stride))"
@@ -56,7 +58,7 @@ PREACT = (
     edited("preresnet", ("-> bn -> relu -> global", "-> global")),
     edited("wrn", ("-> bn -> relu -> global", "-> global")),
 )
-PREACT_18 = Pair(opened(PREACT_RESNET_18_MENDED), opened(PREACT_RESNET_18))
+PREACT_18 = Pair(partial(opened, PREACT_RESNET_18_MENDED), partial(opened, PREACT_RESNET_18))
 _FIRST = """block first(width) {
     pre  = in -> bn -> relu
     main = pre -> conv(width, 3) -> bn -> relu -> conv(width, 3)
@@ -87,10 +89,8 @@ DENSE = (
 )
 _OWN_THETA = (" theta = 1/2 if compact else 1,", "")
 HALVED = Pair(
-    *(
-        edited("densenet", _OWN_THETA, ("transition(theta, drop)", f"transition({theta}, drop)")).wrong
-        for theta in ("1/2 if compact else 1", "1/2")
-    )
+    partial(changed, "densenet", _OWN_THETA, ("transition(theta, drop)", "transition(1/2 if compact else 1, drop)")),
+    partial(changed, "densenet", _OWN_THETA, ("transition(theta, drop)", "transition(1/2, drop)")),
 )
 LAYERS = edited("densenet", ("(6 if compact else 3)", "3"))
 EVEN = edited(
@@ -140,7 +140,7 @@ def added_up(rounding: Callable[[float], int], parameters: dict[str, Any], right
     return Counted(pair, ((parameters, right, more),), refused=False)
 
 
-OF_FACTOR_2 = Pair(CLAIM.sub("", opened(RESNEXT_OF_FACTOR_2)), spec("resnext"))
+OF_FACTOR_2 = instead("resnext", CLAIM.sub("", RESNEXT_OF_FACTOR_2)).swapped()
 DEAD = edited(
     "shake-shake",
     (

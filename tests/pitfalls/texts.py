@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 from zoo import ROOT
 
@@ -38,40 +39,57 @@ def opened(text: str) -> str:
 
 @dataclass(frozen=True)
 class Pair:
-    """A right text, and the same with a mistake."""
+    """A right text, and the same with a mistake; read when they are held, so that each row fails by itself."""
 
-    right: str
-    wrong: str
+    read_right: Callable[[], str]
+    read_wrong: Callable[[], str]
+
+    @property
+    def right(self) -> str:
+        return self.read_right()
+
+    @property
+    def wrong(self) -> str:
+        return self.read_wrong()
 
     def swapped(self) -> Pair:
         """The edited text as the one to be held."""
-        return Pair(self.wrong, self.right)
+        return Pair(self.read_wrong, self.read_right)
 
 
 def edited(name: str, *edits: tuple[str, str]) -> Pair:
     """A spec, and the spec after edits of which each must find something."""
+    return Pair(partial(spec, name), partial(changed, name, *edits))
+
+
+def changed(name: str, *edits: tuple[str, str]) -> str:
+    """The text of a spec after edits."""
     text = spec(name)
     for old, new in edits:
         assert old in text, f"{name}.arch has no `{old}`"
         text = text.replace(old, new)
-    return Pair(spec(name), text)
+    return text
 
 
 def respelt(name: str, pattern: str, new: str) -> Pair:
-    """The same by a pattern."""
-    text, count = re.subn(pattern, new, spec(name))
-    assert count, f"{name}.arch has no `{pattern}`"
-    return Pair(spec(name), text)
+    """A spec, and the spec after an edit by a pattern."""
+
+    def wrong() -> str:
+        text, count = re.subn(pattern, new, spec(name))
+        assert count, f"{name}.arch has no `{pattern}`"
+        return text
+
+    return Pair(partial(spec, name), wrong)
 
 
 def instead(name: str, text: str) -> Pair:
     """A spec, and another network that goes by its name."""
-    return Pair(spec(name), opened(text))
+    return Pair(partial(spec, name), partial(opened, text))
 
 
 def as_it_is(name: str) -> Pair:
     """A spec, whose parameters make the mistake."""
-    return Pair(spec(name), spec(name))
+    return edited(name)
 
 
 # ---- networks that ports have under the papers' names: 10 classes, the claim is that of the network meant

@@ -1,0 +1,57 @@
+"""R19: a crash at any system call leaves the old file or the new one, whole.
+
+Work that writes files is killed as it makes a system call on a file of its folder, at each in turn: the real calls, struck
+by strace. In every run of the tests at all calls that change something, in SOAK at all that there are: none torn.
+"""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+from soak import Tally, share
+
+from promises.strikes import NAIVE, WRITERS, Point, Server, Work
+
+KILL = "{0.call}:signal=SIGKILL:when={0.number}"
+
+
+def crashes(work: Work, points: list[Point], tally: Tally) -> list[str]:
+    """What was torn, over a death at each of the points."""
+    torn: list[str] = []
+    for point in points:
+        work.begin()
+        with tally.case():
+            done = work.struck(KILL.format(point))
+        assert done["status"] == -signal.SIGKILL, f"{point} was not reached"
+        if what := work.torn():
+            torn.append(f"{point}: {what}")
+            continue
+        done = work.do()
+        assert done["status"] == 0, f"after {point}: {done['said']}"
+        assert work.left() == [], f"after {point}"
+        assert not work.torn()
+    return torn
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_death_at_a_call_that_writes_leaves_whole_files_and_the_next_writer_cleans_up(server: Server, name: str):
+    work = Work(server, name)
+    points = [point for point in work.clean[2] if point.changes]
+    assert len(points) >= 4, "made, written, synced, renamed"
+    assert crashes(work, points, Tally()) == []
+
+
+@pytest.mark.prove
+@pytest.mark.promised("R19", of="deaths at a system call")
+@pytest.mark.parametrize("name", WRITERS)
+def test_death_at_any_system_call_leaves_whole_files(server: Server, name: str, soak: Tally):
+    work = Work(server, name)
+    assert crashes(work, share(work.clean[2]), soak) == []
+
+
+@pytest.mark.parametrize("name", NAIVE)
+def test_a_plain_write_is_torn(server: Server, name: str):
+    """The negative control."""
+    work = Work(server, name)
+    assert crashes(work, work.clean[2], Tally())

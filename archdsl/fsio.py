@@ -176,7 +176,7 @@ def growing(path: Path, room: int) -> Generator[Growing]:
     """
     with _told(path, "write"):
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-    with _closing(file):
+    try:
         with _told(path, "write"):
             status = os.fstat(file)
             _refuse_odd(path, "write", status)
@@ -184,6 +184,9 @@ def growing(path: Path, room: int) -> Generator[Growing]:
                 raise FileTrouble(path, "write", "another process is writing it")
             _refuse_full(file, path, room - status.st_size)
         yield Growing(path, file)
+    finally:
+        with _told(path, "write"):
+            os.close(file)
 
 
 def make_directory(path: Path) -> None:
@@ -211,7 +214,7 @@ def safe_join(root: Path, relative: str) -> Path:
     """`root / relative`, refused unless it stays inside `root`: no absolute path, no `..`, no link that leads out."""
     path = root.joinpath(*_steps(root, relative))
     with _told(path, "use"):
-        inside = path.parent.resolve().is_relative_to(root.resolve())
+        inside = Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(root))
     if not inside:
         raise FileTrouble(path, "use", f"it leads out of {root}")
     return path
@@ -231,7 +234,8 @@ def lock(path: Path) -> Generator[None]:
         yield
     finally:
         _held.discard(file)
-        os.close(file)
+        with _told(path, "lock"):
+            os.close(file)
 
 
 _held: set[int] = set()
@@ -344,8 +348,13 @@ def _create(directory: int) -> tuple[str, int]:
     while True:
         name = f".archdsl-{os.urandom(8).hex()}.tmp"
         file = os.open(name, _CREATE, 0o666, dir_fd=directory)
-        if _lock_now(file) and os.fstat(file).st_nlink:
-            return name, file
+        try:
+            if _lock_now(file) and os.fstat(file).st_nlink:
+                return name, file
+        except BaseException:
+            os.unlink(name, dir_fd=directory)
+            os.close(file)
+            raise
         os.close(file)
 
 

@@ -1,18 +1,18 @@
-"""Files are written whole or not at all, and never outside the folder; odd files are refused before they are read."""
+"""Files are written whole or not at all; odd files are refused before they are read.
+
+What is promised of crashes, failing calls, hostile names and several writers: `promises/test_r19` to `test_r22`.
+"""
 
 from __future__ import annotations
 
 import ast
 import errno
 import fcntl
-import itertools
-import multiprocessing
 import os
 import signal
 import socket
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -110,27 +110,6 @@ def test_a_living_writers_temporary_file_is_left_alone(tmp_path: Path) -> None:
     assert not name.exists()
 
 
-def _write_many(path: Path, letter: bytes) -> None:
-    for _ in range(100):
-        write_atomic(path, letter * 5000)
-
-
-def test_concurrent_writers_never_mix(tmp_path: Path) -> None:
-    path = tmp_path / "a"
-    write_atomic(path, b"x" * 5000)
-    context = multiprocessing.get_context("fork")
-    writers = [context.Process(target=_write_many, args=(path, letter)) for letter in (b"a", b"b", b"c")]
-    for writer in writers:
-        writer.start()
-    while any(writer.is_alive() for writer in writers):
-        data = path.read_bytes()
-        assert data == data[:1] * 5000
-    for writer in writers:
-        writer.join()
-    assert [writer.exitcode for writer in writers] == [0, 0, 0]
-    assert os.listdir(tmp_path) == ["a"]
-
-
 def test_no_space_is_found_before_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     full = os.statvfs_result((4096, 4096, 10, 1, 1, 10, 10, 10, 0, 255))
     monkeypatch.setattr(os, "fstatvfs", lambda _: full)
@@ -153,54 +132,10 @@ def test_devices_and_directories_are_never_replaced(tmp_path: Path) -> None:
             write_atomic(path, NEW)
 
 
-HOSTILE = ["/etc/x", "../x", "a/../../x", "", "..", "a/..", "\0", "//x", "out/../../x", "\\x", "link/x", "link/deep/x"]
-
-
-@pytest.mark.parametrize("relative", HOSTILE)
-def test_nothing_leaves_the_folder(tmp_path: Path, relative: str) -> None:
-    root, outside = tmp_path / "root", tmp_path / "outside"
-    root.mkdir()
-    outside.mkdir()
-    (root / "link").symlink_to(outside)
-    with pytest.raises(FileTrouble):
-        safe_join(root, relative)
-    with pytest.raises(FileTrouble):
-        write_inside(root, relative, NEW)
-    assert os.listdir(outside) == []
-    assert os.listdir(root) == ["link"]
-
-
 def test_names_inside_the_folder_are_fine(tmp_path: Path) -> None:
     assert safe_join(tmp_path, "a/b.py") == tmp_path / "a" / "b.py"
     write_inside(tmp_path, "a/b/c.py", NEW)
     assert (tmp_path / "a" / "b" / "c.py").read_bytes() == NEW
-
-
-def test_a_link_flipped_during_the_write_leads_nowhere(tmp_path: Path) -> None:
-    root, outside = tmp_path / "root", tmp_path / "outside"
-    (root / "real").mkdir(parents=True)
-    outside.mkdir()
-    flipper = os.fork()
-    if flipper == 0:
-        _flip(root, outside)
-    try:
-        for _ in range(2000):
-            with suppress(FileTrouble):
-                write_inside(root, "link/x", NEW)
-    finally:
-        os.kill(flipper, signal.SIGKILL)
-        os.waitpid(flipper, 0)
-    assert os.listdir(outside) == []
-
-
-def _flip(root: Path, outside: Path) -> None:
-    """Make `link` a directory and a link to the outside in turn, until killed."""
-    (root / "evil").symlink_to(outside)
-    for turn in itertools.count():
-        for name in ("evil", "real"):
-            for old, new in ((name, "link"), ("link", name), ("link", f"aside{turn}")):
-                with suppress(OSError):
-                    os.rename(root / old, root / new)
 
 
 def odd_files(folder: Path) -> list[Path]:

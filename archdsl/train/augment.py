@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -70,19 +70,38 @@ def augment(
 
     `colours` [C, C] are the principal components of the training pixels, where a record needs them.
     """
-    for stream, record in enumerate(records):
-        batch = _augmented(record, batch, chance, stream, done, colours)
+    for stream, record, flip in _with_flips(records):
+        mirrored = None if flip is None else chance.draw(stream + 1, 1)[:, 0] < flip.p
+        batch = _augmented(record, batch, chance, stream, done, colours, mirrored)
     return batch
 
 
+def _with_flips(records: Sequence[Augment]) -> Iterator[tuple[int, Augment, Flip | None]]:
+    """Each record with its stream; a window with the flip that comes right after it: both are one gather."""
+    numbered = iter(enumerate(records))
+    for stream, record in numbered:
+        after = records[stream + 1] if stream + 1 < len(records) else None
+        if isinstance(record, PadCrop | Crop) and isinstance(after, Flip):
+            next(numbered)
+            yield stream, record, after
+        else:
+            yield stream, record, None
+
+
 def _augmented(
-    record: Augment, batch: Batch, chance: Chance, stream: int, done: float, colours: Tensor | None
+    record: Augment,
+    batch: Batch,
+    chance: Chance,
+    stream: int,
+    done: float,
+    colours: Tensor | None,
+    mirrored: Tensor | None,
 ) -> Batch:
     match record:
         case PadCrop():
-            return _images(batch, _pad_crop(batch.images, record, chance.draw(stream, 2)))
+            return _images(batch, _pad_crop(batch.images, record, chance.draw(stream, 2), mirrored))
         case Crop(size=size):
-            return _images(batch, random_window(batch.images, size, chance.draw(stream, 2)))
+            return _images(batch, random_window(batch.images, size, chance.draw(stream, 2), mirrored))
         case ResizedCrop():
             return _images(batch, random_resized_window(batch.images, record, chance.draw(stream, 4)))
         case PcaColour(std=std):
@@ -107,14 +126,14 @@ def _images(batch: Batch, images: Tensor) -> Batch:
     return replace(batch, images=images)
 
 
-def _pad_crop(images: Tensor, record: PadCrop, draws: Tensor) -> Tensor:
-    """Each window is read straight out of the padded batch, as one gather."""
+def _pad_crop(images: Tensor, record: PadCrop, draws: Tensor, mirrored: Tensor | None) -> Tensor:
+    """Each window is read straight out of the padded batch."""
     height, width = images.shape[2:]
     pad = record.pad
     mode = "constant" if record.mode == "zero" else "reflect"
     padded = F.pad(images, (pad, pad, pad, pad), mode=mode)
     top, left = (draws * (2 * pad + 1)).long().unbind(1)
-    return gathered(padded, top, left, height, width)
+    return gathered(padded, top, left, height, width, mirrored)
 
 
 def _flip(images: Tensor, chosen: Tensor) -> Tensor:

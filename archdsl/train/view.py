@@ -76,19 +76,31 @@ def tried(images: Tensor, recipe: Recipe) -> Tensor:
     return images if side is None else middle(images, side)
 
 
-def random_window(images: Tensor, side: int, draws: Tensor) -> Tensor:
-    """For each image the side × side at a place of its own; `draws` is [N, 2] in [0, 1). One gather for all."""
+def random_window(images: Tensor, side: int, draws: Tensor, mirrored: Tensor | None = None) -> Tensor:
+    """For each image the side × side at a place of its own; `draws` is [N, 2] in [0, 1)."""
     height, width = images.shape[2:]
     top, left = (draws[:, 0] * (height - side + 1)).long(), (draws[:, 1] * (width - side + 1)).long()
-    return gathered(images, top, left, side, side)
+    return gathered(images, top, left, side, side, mirrored)
 
 
-def gathered(images: Tensor, top: Tensor, left: Tensor, height: int, width: int) -> Tensor:
-    """For each image the height × width whose first pixel is at `top`, `left` ([N] each)."""
-    rows = (top[:, None] + torch.arange(height, device=images.device))[:, :, None]
-    columns = (left[:, None] + torch.arange(width, device=images.device))[:, None, :]
-    which = torch.arange(len(images), device=images.device)[:, None, None]
-    return images.permute(0, 2, 3, 1)[which, rows, columns].permute(0, 3, 1, 2)
+def gathered(
+    images: Tensor, top: Tensor, left: Tensor, height: int, width: int, mirrored: Tensor | None = None
+) -> Tensor:
+    """For each image the height × width whose first pixel is at `top`, `left` ([N] each), mirrored where it says so.
+
+    One gather for all. Rows as they are lie together in memory, and are copied as a whole.
+    """
+    count, channels, rows, columns = images.shape
+    down, across = (torch.arange(side, device=images.device) for side in (height, width))
+    pixels = images.permute(0, 2, 3, 1).reshape(-1, channels)
+    first = (torch.arange(count, device=images.device)[:, None] * rows + top[:, None] + down) * columns + left[:, None]
+    if mirrored is None:
+        table = pixels.as_strided((len(pixels) - width + 1, width * channels), (channels, 1))
+        found = table.index_select(0, first.flatten())
+    else:
+        place = torch.where(mirrored[:, None], across.flip(0), across)
+        found = pixels.index_select(0, (first[:, :, None] + place[:, None]).flatten())
+    return found.view(count, height, width, channels).permute(0, 3, 1, 2)
 
 
 def random_resized_window(images: Tensor, record: ResizedCrop, draws: Tensor) -> Tensor:

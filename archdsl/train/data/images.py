@@ -88,7 +88,7 @@ class InMemory(Split):
 
     def take(self, index: Tensor) -> Taken:
         index = index.to(self.pixels.device)
-        return self.pixels[index], self.labels[index]
+        return self.pixels.index_select(0, index), self.labels.index_select(0, index)
 
     def part(self, start: int, end: int) -> InMemory:
         return InMemory(self.pixels[start:end], self.labels[start:end])

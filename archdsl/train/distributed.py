@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import time
-import traceback
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -124,12 +123,14 @@ class Ranks(Team):
 
     def __init__(self, store: dist.Store, rank: int, size: int, timeout: float) -> None:
         self.store, self.rank, self.size, self.timeout = store, rank, size, timeout
+        self.wrapped: list[DistributedDataParallel] = []
 
     def averaged(self, model: nn.Module) -> nn.Module:
         """torch's own. Networks may leave out layers by chance, so it must look for gradients that are missing."""
         warnings.filterwarnings("ignore", "find_unused_parameters=True was specified")
         warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
-        return DistributedDataParallel(model, find_unused_parameters=True)
+        self.wrapped.append(DistributedDataParallel(model, find_unused_parameters=True))
+        return self.wrapped[-1]
 
     def align(self, model: nn.Module) -> None:
         for buffer in model.buffers():
@@ -172,6 +173,15 @@ class Ranks(Team):
             trouble.exit_code = int(said)
             raise trouble
         return text
+
+    def disband(self) -> None:
+        """Take the process group from what may outlive it, a network in a traceback above all.
+
+        Freed by one of those, the group would wait for its thread, which may just then wait for Python's lock.
+        """
+        for model in self.wrapped:
+            for name in ("reducer", "logger"):
+                vars(model).pop(name, None)
 
     @contextmanager
     def watched(self) -> Generator[None]:
@@ -262,15 +272,14 @@ def assembled(config: TrainConfig) -> Generator[None]:
         dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=wait)
     except (RuntimeError, ValueError) as error:
         raise Lost(f"the ranks did not find each other within {timeout:g} s: {str(error).splitlines()[0]}") from None
-    _teams.append(Ranks(store, rank, size, timeout))
+    team = Ranks(store, rank, size, timeout)
+    _teams.append(team)
     try:
-        with present().watched():
+        with team.watched():
             yield
-    except Exception as error:
-        traceback.clear_frames(error.__traceback__)  # what holds the group in them would wait for its end for ever
-        raise
     finally:
         _teams.pop()
+        team.disband()
         dist.destroy_process_group()
 
 

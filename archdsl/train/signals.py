@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -57,8 +58,16 @@ def watched() -> Generator[Flag]:
         yield flag
         return
     before = [(number, signal.signal(number, flag.raise_)) for number in SIGNALS]
+    hook, sys.unraisablehook = sys.unraisablehook, _quiet
     try:
         yield flag
     finally:
+        sys.unraisablehook = hook
         for number, handler in before:
             signal.signal(number, handler)
+
+
+def _quiet(trouble: sys.UnraisableHookArgs) -> None:
+    """Nothing is said where a signal came while an object was cleared away; the flag is up."""
+    if not isinstance(trouble.exc_value, Stopped):
+        sys.__unraisablehook__(trouble)

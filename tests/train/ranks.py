@@ -3,19 +3,25 @@
     python ranks.py
 
 A fork server: this process imports torch and never trains. It reads one request a line as JSON, hosts the store where
-the ranks meet (as torchrun's agent does, so that it outlives each of them), forks the ranks, waits, and answers with a
-line of JSON: the exit code and the text of each rank, and how long it took.
+the ranks meet (as torchrun's agent does, so that it outlives each of them), forks the ranks, sends them signals, waits,
+and answers with a line of JSON: the exit code and the text of each rank, which signals it got and what it did just then,
+and how long it took. Requests are made by `launching.py`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
 import sys
 import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -27,11 +33,13 @@ from harness import few, go, job
 from small_networks import AUXILIARY, SKIPPING, TINY
 
 from archdsl.recipe import Recipe
-from archdsl.recipe.records import Flip, Sgd
+from archdsl.recipe.records import Flip, Sgd, Warmup
 from archdsl.train import loop, run
 from archdsl.train.augment import Batch
+from archdsl.train.data import Images, Request, load
 from archdsl.train.distributed import Portion
 from archdsl.train.loop import Trainer
+from archdsl.train.signals import SIGNALS, Flag
 
 RECIPE = Recipe(augment=(Flip(),), optimizer=Sgd(lr=0.05), epochs=2, batch=32)
 JOBS = {
@@ -40,25 +48,65 @@ JOBS = {
     "chance": job(RECIPE.model_copy(update={"ema": 0.9, "validation": 37}), TINY),
     "small": job(RECIPE.model_copy(update={"batch": 3}), TINY),
     "skipping": job(RECIPE, SKIPPING, "Skipping"),
+    "rising": job(RECIPE.model_copy(update={"epochs": 3, "ema": 0.9, "warmup": Warmup(iterations=7)}), TINY),
+    "pictures": job(RECIPE.model_copy(update={"batch": 8}), TINY, arguments={"classes": 2}, image=(3, 8, 8)),
 }
+PLACES = {
+    "Trainer._save": "save",
+    "Trainer._judge": "judge",
+    "Trainer._step": "step",
+    "Trainer.restore": "restore",
+    "Trainer.__init__": "set up",
+    "images_for": "load",
+}
+"""What a rank does, by the function that is under way."""
 
 
 def main() -> None:
     torch.set_num_threads(1)
-    run.load = few
+    run.load = given
     for line in sys.stdin:
         print(json.dumps(launch(json.loads(line))), flush=True)
 
 
+def given(name: str, request: Request) -> Images:
+    """A few images in memory, or those of a folder."""
+    return load(name, request) if name == "folder" else few(name, request)
+
+
 def launch(request: dict[str, Any]) -> dict[str, Any]:
-    """Run `job` with `options` on `size` ranks; `fault` says what happens to which rank at which step."""
+    """Run `job` with `options` on `size` ranks, `recipe` changing its recipe.
+
+    `fault` says what happens to which rank at which step; `signals` are those that are sent, each the seconds after all
+    listen, its name, and to which ranks.
+    """
     size, out = request["size"], Path(request["options"]["out"])
     store = dist.TCPStore("localhost", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=60))
     began = time.monotonic()
-    pids = [child(rank, size, store.port, request) for rank in range(size)]
+    listens, tells = os.pipe()
+    pids = [child(rank, size, store.port, request, tells) for rank in range(size)]
+    os.close(tells)
+    send(pids, request.get("signals", ()), listens)
+    os.close(listens)
     codes = wait(dict(enumerate(pids)), request.get("patience", 60))
     texts = [path.read_text() if (path := said(out, rank)).exists() else "" for rank in range(size)]
-    return {"codes": codes, "texts": texts, "seconds": time.monotonic() - began}
+    heard = [[json.loads(line) for line in lines(heard_by(out, rank))] for rank in range(size)]
+    return {"codes": codes, "texts": texts, "heard": heard, "seconds": time.monotonic() - began}
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def send(pids: list[int], signals: list[tuple[float, str, list[int]]], listens: int) -> None:
+    """Send each at its time, which counts from when all ranks listen."""
+    if signals:
+        os.read(listens, 1)  # comes back when all have closed their end
+    began = time.monotonic()
+    for after, name, ranks in signals:
+        time.sleep(max(0.0, began + after - time.monotonic()))
+        for rank in ranks:
+            os.kill(pids[rank], getattr(signal, name))  # who is over is not yet waited for: the number is nobody else's
 
 
 def wait(pids: dict[int, int], patience: float) -> list[int]:
@@ -83,7 +131,11 @@ def said(out: Path, rank: int) -> Path:
     return out.parent / f"{out.name}.rank{rank}.txt"
 
 
-def child(rank: int, size: int, port: int, request: dict[str, Any]) -> int:
+def heard_by(out: Path, rank: int) -> Path:
+    return out.parent / f"{out.name}.rank{rank}.heard"
+
+
+def child(rank: int, size: int, port: int, request: dict[str, Any], tells: int) -> int:
     """Fork a rank; it trains and leaves with its exit code."""
     pid = os.fork()
     if pid:
@@ -95,12 +147,79 @@ def child(rank: int, size: int, port: int, request: dict[str, Any]) -> int:
             os.environ.update({name: str(value) for name, value in names.items()})
             os.environ.update(MASTER_ADDR="localhost", MASTER_PORT=str(port), TORCHELASTIC_USE_AGENT_STORE="True")
             os.environ["TORCHELASTIC_RESTART_COUNT"] = str(request.get("restarts", 0))
+        out = Path(request["options"]["out"])
+        said(out, rank).unlink(missing_ok=True)
         prepare(rank, request)
-        options = {**request["options"], "out": Path(request["options"]["out"])}
-        code, text = go(options.pop("out"), JOBS[request["job"]], **options)
-        said(Path(request["options"]["out"]), rank).write_text(text)
+        listen(heard_by(out, rank), tells, request.get("deaf", 0))
+        options = {name: as_is(value) for name, value in request["options"].items() if name != "out"}
+        code, text = go(out, asked(request), **options)
+        said(out, rank).write_text(text + moved())
     finally:
         os._exit(code)
+
+
+def as_is(value: Any) -> Any:
+    """Paths are the only texts with a slash among the options."""
+    return Path(value) if isinstance(value, str) and "/" in value else value
+
+
+def asked(request: dict[str, Any]) -> Any:
+    work = JOBS[request["job"]]
+    return replace(work, recipe=work.recipe.model_copy(update=request.get("recipe", {})))
+
+
+trainers: list[tuple[Trainer, str]] = []
+
+
+def weights(trainer: Trainer) -> str:
+    """A digest of all that is learned; not of statistics, which the forward pass moves."""
+    parts = [p.detach().contiguous().numpy().tobytes() for p in trainer.model.parameters()]
+    return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def moved() -> str:
+    """Whether the weights are still those of when the fault struck."""
+    return "".join(f"weights {'as before' if weights(one) == before else 'moved'}\n" for one, before in trainers)
+
+
+def listen(path: Path, tells: int, deaf: int) -> None:
+    """Say when signals are caught, and write down what was done when one came. Before and after they are ignored.
+
+    `deaf`: how often a question whether one has come is answered with no.
+    """
+    path.unlink(missing_ok=True)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    watched, raised, agreed = run.watched, Flag.raise_, Flag.agreed
+    refusals = iter(range(deaf))
+
+    @contextmanager
+    def watched_and_told() -> Generator[Flag]:
+        with watched() as flag:
+            os.close(tells)
+            yield flag
+
+    def heard(self: Flag, number: int, frame: FrameType | None = None) -> None:
+        with path.open("a") as file:
+            file.write(json.dumps([signal.Signals(number).name, *doing(frame)]) + "\n")
+        raised(self, number, frame)
+
+    def heard_at_last(self: Flag, largest: Callable[[int], int]) -> bool:
+        return agreed(self, largest) and next(refusals, None) is None
+
+    run.watched, Flag.raise_, Flag.agreed = watched_and_told, heard, heard_at_last  # type: ignore[method-assign]
+
+
+def doing(frame: FrameType | None) -> tuple[str, int]:
+    """What is under way, and after which step."""
+    found, step = "between", 0
+    while frame is not None:
+        if found == "between":
+            found = PLACES.get(frame.f_code.co_qualname, found)
+        if isinstance(owner := frame.f_locals.get("self"), Trainer) and hasattr(owner, "progress"):
+            step = owner.progress.step
+        frame = frame.f_back
+    return found, step
 
 
 def prepare(rank: int, request: dict[str, Any]) -> None:
@@ -122,11 +241,32 @@ def prepare(rank: int, request: dict[str, Any]) -> None:
 
     def poisoned(self: Trainer, index: torch.Tensor, taken: Any) -> Batch:
         batch = refuse(self, index, taken)
-        if fault["rank"] == rank and fault["step"] == self.progress.step and fault["what"] == "nan":
-            batch.images[0, 0, 0, 0] = float("nan")
+        if fault["rank"] == rank and fault["step"] == self.progress.step and fault["what"] in POISONS:
+            POISONS[fault["what"]](self, batch)
+        if fault["rank"] is not None and fault["step"] == self.progress.step:
+            trainers.append((self, weights(self)))
         return batch
 
     loop.Trainer._step, loop.Trainer._between_steps, loop.Trainer._batch = logged, faulty, poisoned  # type: ignore[method-assign]
+
+
+def bad_loss(trainer: Trainer, _: Batch) -> None:
+    objective = trainer.stepper.objective
+    trainer.stepper.objective = lambda *given: objective(*given) * float("nan")
+
+
+def bad_gradient(trainer: Trainer, _: Batch) -> None:
+    """As an operation would give that has no derivative at this place."""
+    list(trainer.model.parameters())[-1].register_hook(lambda gradient: gradient * float("inf"))
+
+
+POISONS: dict[str, Callable[[Trainer, Batch], object]] = {
+    "nan": lambda _, batch: batch.images[0, 0, 0, 0].fill_(float("nan")),
+    "inf": lambda _, batch: batch.images[-1].fill_(float("inf")),
+    "label": lambda _, batch: batch.labels[:1].fill_(-100),
+    "loss": bad_loss,
+    "gradient": bad_gradient,
+}
 
 
 def strike(what: str) -> None:
@@ -135,10 +275,10 @@ def strike(what: str) -> None:
             raise ValueError("a rank's own mistake")
         case "exit":
             os._exit(0)
-        case "nan":
-            return
-        case _:
+        case _ if what not in POISONS:
             os.kill(os.getpid(), getattr(signal, what))
+        case _:
+            return
 
 
 if __name__ == "__main__":

@@ -7,37 +7,17 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from harness import digest
+from launching import Launch, launch
 from safetensors.torch import load_file
 
 from archdsl.train import checkpoint
 
-Launch = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def launch() -> Iterator[Launch]:
-    """Trains on several ranks; see `ranks.py`."""
-    script = Path(__file__).with_name("ranks.py")
-    server = subprocess.Popen([sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert server.stdin is not None
-    assert server.stdout is not None
-
-    def ask(out: Path, size: int, job: str = "plain", **request: Any) -> dict[str, Any]:
-        options = {"out": str(out), "report": False, **request.pop("options", {})}
-        print(json.dumps({"size": size, "job": job, "options": options, **request}), file=server.stdin, flush=True)
-        return json.loads(server.stdout.readline())
-
-    yield ask
-    server.stdin.close()
-    server.wait()
-    server.stdout.close()
+__all__ = ["launch"]  # a fixture
 
 
 def weights(out: Path) -> dict[str, torch.Tensor]:

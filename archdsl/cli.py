@@ -141,13 +141,15 @@ def train(
     sync_batch_norm: Annotated[
         bool, typer.Option("--sync-batch-norm", help="Of several ranks: statistics of all their images.")
     ] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds until a rank that does not answer is lost.")] = 120.0,
+    timeout: Annotated[float | None, typer.Option(help="Seconds until a rank that is silent is lost [120].")] = None,
     keep: Annotated[int, typer.Option(help="How many checkpoints stay, besides the best.")] = 2,
     save_steps: Annotated[int | None, typer.Option(help="Save every so many steps, too.")] = None,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Pictures and report.md at the end.")] = True,
     unofficial: Annotated[bool, typer.Option("--unofficial", help="Take data files of other checksums.")] = False,
     workers: Annotated[int | None, typer.Option(help="Processes that read pictures; 0 is none.")] = None,
-    worker_timeout: Annotated[float, typer.Option(metavar="SECONDS", help="How long one may take for a batch.")] = 60.0,
+    worker_timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="How long one may take for a batch [60].")
+    ] = None,
     parameter: Values = None,
     network: Network = None,
     variant: Variant = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -29,6 +30,7 @@ _PATHS = ("data_dir", "out", "teacher")
 def config(options: Mapping[str, object]) -> TrainConfig:
     """The flags, checked; those that were not given keep their defaults. Raises `Misuse`."""
     given = {name: value for name, value in options.items() if value is not None}
+    _refuse_idle(given)
     given |= {name: Path(str(given[name])) for name in _PATHS if name in given}
     try:
         return TrainConfig.model_validate(given)
@@ -38,6 +40,14 @@ def config(options: Mapping[str, object]) -> TrainConfig:
             raise Misuse(problem["msg"].removeprefix("Value error, ")) from None
         flag = "--" + str(problem["loc"][0]).replace("_", "-")
         raise Misuse(f"{flag}: {problem['msg']}") from None
+
+
+def _refuse_idle(given: Mapping[str, object]) -> None:
+    """How long to wait for what there is not. What a run folder keeps of its options has these times in any case."""
+    if "worker_timeout" in given and (given.get("data") != "folder" or given.get("workers") == 0):
+        raise Misuse("--worker-timeout is for the workers of --data folder, and there are none")
+    if "timeout" in given and os.environ.get("WORLD_SIZE", "1") == "1":
+        raise Misuse("--timeout is for several ranks, such as torchrun starts, and there is one")
 
 
 def chosen_recipe(checked: Checked, name: str | None, changes: Sequence[str]) -> Recipe:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from archdsl.recipe import Recipe
+from archdsl.train import chance
 from archdsl.train.data.images import Split
 from archdsl.train.device import Device
 from archdsl.train.evaluate import scores
@@ -55,7 +56,7 @@ def answers(model: nn.Module, split: Split, recipe: Recipe, device: Device, norm
     """Ask `model` about every image, by the recipe's policy of evaluation and in the same batches as in training."""
     labels: list[Tensor] = []
     logits: list[Tensor] = []
-    with torch.random.fork_rng(), torch.inference_mode():
+    with chance.forked(), torch.inference_mode():
         torch.manual_seed(recipe.seed)
         prepare_evaluation(model, recipe)
         for pixels, truth in split.in_order(2 * recipe.batch):

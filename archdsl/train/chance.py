@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,16 @@ def seed_all(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def forked() -> AbstractContextManager[None]:
+    """What is drawn in this context is drawn again after it."""
+    return torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_initialized() else [])
+
+
 def tensors() -> dict[str, Tensor]:
-    """torch's generators: dropout and its like draw from them."""
+    """torch's generators: dropout and its like draw from them. Of GPUs, the one that this process uses, if any."""
     states = {"chance/cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        states |= {f"chance/cuda{n}": state for n, state in enumerate(torch.cuda.get_rng_state_all())}
+    if torch.cuda.is_initialized():  # to ask each GPU would take memory on each
+        states["chance/cuda"] = torch.cuda.get_rng_state()
     return states
 
 
@@ -41,6 +47,5 @@ def restore(tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
     kind, key, *rest = numbers["numpy"]
     np.random.set_state((kind, np.array(key, np.uint32), *rest))
     torch.set_rng_state(tensors["chance/cpu"])
-    for name, state in tensors.items():
-        if name.startswith("chance/cuda") and torch.cuda.is_available():
-            torch.cuda.set_rng_state(state, int(name.removeprefix("chance/cuda")))
+    if "chance/cuda" in tensors and torch.cuda.is_initialized():
+        torch.cuda.set_rng_state(tensors["chance/cuda"])

@@ -150,5 +150,5 @@ def _engine(asked: str, cuda: bool, hardware: Hardware) -> tuple[str, str]:
 def apply(device: Device) -> None:
     """Make the process-wide settings that go with the device."""
     torch.set_num_threads(device.threads)
-    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.benchmark = not torch.are_deterministic_algorithms_enabled()  # it may choose another each time
     torch.set_float32_matmul_precision("high")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from archdsl.train import chance
 from archdsl.train.augment import Batch
 from archdsl.train.device import Device
 from archdsl.train.network import outputs
@@ -27,7 +28,7 @@ def first_not_finite(model: nn.Module, batch: Batch, device: Device) -> str:
     handles = [module.register_forward_hook(_watch(name, found)) for name, module in _leaves(model)]
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     try:
-        with torch.random.fork_rng(), torch.no_grad(), device.autocast(), apart(model):
+        with chance.forked(), torch.no_grad(), device.autocast(), apart(model):
             outputs(model, batch.images)
     finally:
         for handle in handles:

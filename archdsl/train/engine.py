@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any, Protocol
 
 import torch
@@ -49,7 +50,7 @@ def engine(stepper: Stepper, team: Team, note: Note) -> Run:
 def obstacle(stepper: Stepper, team: Team) -> str:
     """Why this run's steps cannot be recorded; empty if they can."""
     sgd = stepper.recipe.optimizer
-    if stepper.device.device.type != "cuda":
+    if stepper.device.reads_are_free:
         return "there is no CUDA device"
     if team.size > 1:
         return "ranks wait for each other within a step"
@@ -65,16 +66,33 @@ def obstacle(stepper: Stepper, team: Team) -> str:
 
 
 def record_cuda(work: Callable[[], None]) -> Callable[[], None]:
-    """A CUDA graph of `work`. torch registers the GPU's random generator with it: each replay draws new numbers."""
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        work()
+    """A CUDA graph of `work`. torch registers the GPU's random generator with it: each replay draws new numbers.
+
+    A recording that fails leaves torch on the recording's stream and the generator waiting for its end: both are put
+    back as they were, or the first dropout afterwards would fail.
+    """
+    graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+    chance = torch.cuda.default_generators[torch.cuda.current_device()]
+    before = chance.clone_state()
+    try:
+        with torch.cuda.graph(graph):
+            work()
+    except RuntimeError:
+        torch.cuda.set_stream(stream)
+        chance.graphsafe_set_state(before)
+        raise
     return graph.replay
+
+
+@cache
+def _side() -> torch.cuda.Stream:
+    """One for all: memory that was once had on a stream is kept for that stream."""
+    return torch.cuda.Stream()
 
 
 def beside(work: Callable[[], None]) -> None:
     """Do `work` on a stream of its own, as the steps before a recording must be."""
-    stream = torch.cuda.Stream()
+    stream = _side()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         work()
@@ -82,7 +100,7 @@ def beside(work: Callable[[], None]) -> None:
 
 
 class Recorded:
-    """A step that is recorded after a few and replayed from then on, for batches of the shape that was recorded.
+    """A step that is recorded after a few and replayed from then on, for batches of the first one's shape.
 
     A replay reads its batch, and every number that changes from step to step, from where they lay while recording.
     Nothing is lost where recording fails: it computes nothing, and the step is done as it is.
@@ -91,21 +109,22 @@ class Recorded:
     def __init__(self, stepper: Stepper, record: Recorder, note: Note, warm: Callable[..., None] = beside) -> None:
         self.stepper, self.record, self.note, self.warm = stepper, record, note, warm
         self.steps = 0
+        self.form: tuple[object, ...] = ()
         self.slots: Batch | None = None
         self.dials: list[Tensor] = []
         self.replay: Callable[[], None] | None = None
-        for group in stepper.optimizer.inner.param_groups:
-            group["capturable"] = True
 
     def __call__(self, batch: Batch, weight: float = 1.0, counts: bool = True) -> None:
         """Do one step."""
         self.steps += 1
+        self.form = self.form or _form(batch)
         if self.steps <= WARM_UP:
             self.warm(lambda: self.stepper.run(batch, weight, counts))
             return
-        if self.steps == WARM_UP + 1:
+        fits = _form(batch) == self.form  # the last batch of an epoch may be a short one
+        if fits and self.slots is None:
             self.replay = self._recorded(batch)
-        if self.replay is None or self.slots is None or _form(batch) != _form(self.slots):
+        if not fits or self.replay is None or self.slots is None:
             self.stepper.run(batch, weight, counts)
             return
         _fill(self.slots, batch)
@@ -119,14 +138,14 @@ class Recorded:
         numbers = self._numbers()
         self.dials = [torch.full((), number, device=batch.images.device) for number in numbers]
         before = _drawn_on_host()
-        self._turn_to(self.dials)
+        self._turn_to(self.dials, recording=True)
         try:
             replay = self.record(lambda: self.stepper.run(slots))
         except RuntimeError as error:
-            self.note(f"engine graph: a step cannot be recorded ({_first_line(error)}); going on eagerly")
+            self.note(f"engine graph: a step cannot be recorded ({_first_line(_cause(error))}); going on eagerly")
             return None
         finally:
-            self._turn_to(numbers)
+            self._turn_to(numbers, recording=False)
         if before == _drawn_on_host():
             return replay
         torch.set_rng_state(torch.tensor(list(before[0]), dtype=torch.uint8))
@@ -141,11 +160,11 @@ class Recorded:
         average = [stepper.average.share] if stepper.average else []
         return [float(number) for number in (*rates, *stepper.auxiliary, *average)]
 
-    def _turn_to(self, numbers: Sequence[Any]) -> None:
+    def _turn_to(self, numbers: Sequence[Any], recording: bool) -> None:
         """Let the step read these; what `_numbers` gave, or tensors in its place."""
         rest = list(numbers)
         for group in self.stepper.optimizer.inner.param_groups:
-            group["lr"] = rest.pop(0)
+            group["lr"], group["capturable"] = rest.pop(0), recording
         if self.stepper.average:
             self.stepper.average.share = rest.pop()
         self.stepper.auxiliary = rest
@@ -206,5 +225,10 @@ def forward(model: nn.Module, device: Device, note: Note) -> Callable[[Tensor], 
     return Compiled(model, note) if device.engine == "compile" else model
 
 
-def _first_line(error: Exception) -> str:
+def _cause(error: BaseException) -> BaseException:
+    """What went wrong first: the end of a recording that failed fails, too, and says nothing about why."""
+    return _cause(error.__context__) if isinstance(error.__context__, RuntimeError) else error
+
+
+def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from archdsl.recipe import Recipe
 from archdsl.recipe.records import MeanOf
+from archdsl.train import chance
 from archdsl.train.data.images import Split
 from archdsl.train.device import Device
 from archdsl.train.distributed import ALONE, Team
@@ -45,7 +46,7 @@ def judge(
     sums = torch.zeros(2, dtype=torch.float64, device=device.device)
     size = 2 * recipe.batch
     was_training = model.training
-    with torch.random.fork_rng(), torch.inference_mode():
+    with chance.forked(), torch.inference_mode():
         torch.manual_seed(recipe.seed)
         prepare_evaluation(model, recipe)
         for pixels, labels in team.shard(split).in_order(size):

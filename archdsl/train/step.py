@@ -67,9 +67,12 @@ class Stepper:
         """
         self.optimizer.clear()
         loss = self._gradients(batch, weight, counts)
+        sound = loss.isfinite() & (batch.labels.amin() >= 0)  # torch leaves out a label of -100 in silence
+        self.unsound.copy_(~sound)
+        if self.scaler.is_enabled():
+            self._give_a_reason()
         self.scaler.unscale_(self.optimizer.inner)
         norm = get_total_norm(self.optimizer.gradients())
-        self.unsound = ~(loss.isfinite() & (batch.labels.amin() >= 0))  # torch leaves out a label of -100 in silence
         if not self._may_update(norm):
             return
         if self.recipe.clip is not None:
@@ -123,6 +126,12 @@ class Stepper:
         if self.recipe.warmup is not None and self.recipe.warmup.until_error is not None:
             self.window[0] += wrong
             self.window[1] += len(labels)
+
+    def _give_a_reason(self) -> None:
+        """A loss scaler leaves out a step for gradients that are not finite, and for nothing else."""
+        factor = torch.where(self.unsound | (self.bad > 0), float("nan"), 1.0)
+        for gradient in self.optimizer.gradients():
+            gradient.mul_(factor)
 
     def _may_update(self, norm: Tensor) -> bool:
         """On the CPU look at once. On a GPU tell the fused optimiser to skip, and let the loop look now and then."""

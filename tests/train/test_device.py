@@ -7,19 +7,20 @@ from pathlib import Path
 import pytest
 import torch
 from harness import digest, few, go, job
+from pretended_cuda import Blind
 from small_networks import AUXILIARY
 from torch import nn
 
 from archdsl.recipe import Recipe
 from archdsl.recipe.records import Sgd
+from archdsl.train import chance, distributed, loop, memory, run, synced_norm
 from archdsl.train import device as device_module
-from archdsl.train import loop, run
 from archdsl.train.augment import Batch
 from archdsl.train.device import Device, Hardware, choose
-from archdsl.train.job import Job, TrainConfig
+from archdsl.train.job import Job, StepMemory, TrainConfig
 from archdsl.train.optimizer import Optimizer
 from archdsl.train.schedule import Clock
-from archdsl.train.trouble import Misfit
+from archdsl.train.trouble import Lost, Misfit, OutOfMemory
 
 PLAIN = Hardware(cores=4)
 MODERN = Hardware(cores=4, cpu_bf16=True, compiler=True)
@@ -78,14 +79,6 @@ def test_the_skipping_of_a_step_works_in_the_fused_optimiser():
         assert torch.allclose(model.weight, torch.full((1, 3), expected))
 
 
-class Blind(Device):
-    """A CPU that behaves as a GPU does: its numbers are looked at now and then only."""
-
-    @property
-    def reads_are_free(self) -> bool:
-        return False
-
-
 def trained(out: Path, monkeypatch: pytest.MonkeyPatch, device: Device, work: Job) -> tuple[int, str]:
     monkeypatch.setattr(run, "load", few)
     monkeypatch.setattr(device_module, "choose", lambda *_: device)
@@ -126,3 +119,89 @@ def test_fp16_scales_the_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert code == 0, text
     losses = [float(line.split(",")[3]) for line in (tmp_path / "metrics.csv").read_text().splitlines()[1:]]
     assert losses[-1] < 0.9 * losses[0]
+
+
+# ---- what is asked of a GPU, asked of one that is pretended
+
+
+@pytest.mark.parametrize(("bf16", "precision"), [(True, torch.bfloat16), (False, torch.float16)])
+def test_a_gpu_is_found_with_what_it_has(monkeypatch: pytest.MonkeyPatch, bf16: bool, precision: torch.dtype):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: bf16 or including_emulation)
+    device = choose(TrainConfig(engine="eager"), Hardware.found())
+    assert (device.device.type, device.precision, device.name) == ("cuda", precision, "a GPU")
+    assert str(device).startswith("cuda (a GPU), ")
+    assert isinstance(device.autocast(), torch.autocast)
+
+
+def test_deterministic_algorithms_are_not_chosen_by_a_race(monkeypatch: pytest.MonkeyPatch):
+    device = Device(torch.device("cpu"), torch.float32, "eager", torch.get_num_threads(), "x")
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
+    for deterministic in (True, False):
+        monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: deterministic)  # noqa: B023
+        device_module.apply(device)
+        assert torch.backends.cudnn.benchmark is not deterministic
+
+
+def test_the_room_on_a_gpu_is_what_the_gpu_says(monkeypatch: pytest.MonkeyPatch):
+    asked: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: asked.append(device) or (3 << 30, 8 << 30))
+    assert memory.room(torch.device("cuda")) == 3 << 30
+    assert asked == [torch.device("cuda")]
+
+
+def test_a_gpu_that_is_full_is_told_with_the_batch_that_would_fit(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (1 << 30, 8 << 30))
+    step = StepMemory(per_image=16 << 20, fixed=256 << 20)
+    said = r"1\.00 GiB were free.*128 images takes 2\.25 GiB.*--micro-batch 32,"
+    with pytest.raises(OutOfMemory, match=said), memory.watched(torch.device("cuda"), 128, step):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+
+
+def test_the_random_state_of_the_gpu_in_use_is_saved_and_put_back(monkeypatch: pytest.MonkeyPatch):
+    state = torch.arange(16, dtype=torch.uint8)
+    put: list[torch.Tensor] = []
+    assert "chance/cuda" not in chance.tensors()
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda: state)
+    monkeypatch.setattr(torch.cuda, "set_rng_state", put.append)
+    chance.restore(chance.tensors(), chance.numbers())
+    assert len(put) == 1
+    assert torch.equal(put[0], state)
+
+
+def test_what_is_drawn_aside_is_drawn_again_on_the_gpu_in_use_too(monkeypatch: pytest.MonkeyPatch):
+    forked: list[list[int]] = []
+    monkeypatch.setattr(torch.random, "fork_rng", forked.append)
+    chance.forked()
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 3)
+    chance.forked()
+    assert forked == [[], [3]]
+
+
+def test_batch_norm_over_several_gpus_is_torchs_own():
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8))
+    assert isinstance(synced_norm.synced(network, torch.device("cuda"))[1], nn.SyncBatchNorm)
+
+
+def test_a_rank_takes_the_gpu_of_its_number_and_speaks_over_nccl(monkeypatch: pytest.MonkeyPatch):
+    told: list[object] = []
+    launched = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "x", "MASTER_PORT": "1", "LOCAL_RANK": "1"}
+    for name, value in launched.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", told.append)
+    monkeypatch.setattr(distributed, "rendezvous", lambda *_, **__: iter([("store", 1, 2)]))
+
+    def refuse(backend: str, **_: object) -> None:
+        told.append(backend)
+        raise RuntimeError("enough")
+
+    monkeypatch.setattr(distributed.dist, "init_process_group", refuse)
+    for config in (TrainConfig(), TrainConfig(device="cpu")):
+        with pytest.raises(Lost), distributed.assembled(config):
+            pass
+    assert told == [1, "cpu:gloo,cuda:nccl", "gloo"]

@@ -1,0 +1,291 @@
+"""How a step is run: recorded as a CUDA graph and replayed, compiled, or eagerly where that cannot be."""
+
+from __future__ import annotations
+
+import csv
+import json
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from harness import few, go, job
+from pretended_cuda import Pretended, Unread, blind, cuda
+from small_networks import AUXILIARY, SKIPPING
+from torch import Tensor, nn
+from torch._dynamo.exc import TorchDynamoException
+
+from archdsl.recipe import Recipe
+from archdsl.recipe.records import Adam, Constant, Mixup, PadCrop, Sgd
+from archdsl.train import checkpoint, engine, loop, run
+from archdsl.train import device as device_module
+from archdsl.train.device import Device
+from archdsl.train.engine import WARM_UP, Compiled
+from archdsl.train.job import Job
+
+__all__ = ["cuda"]
+STEPS, SHORT = 3 * 7, 3  # 200 images, 32 at once: the last batch of each of the three epochs is a short one
+WHOLE = job(arguments={"dropout": 0.0})
+# Numbers that are the same in float32 and in Python, so that a replay and an eager step end in the same bits.
+DYADIC = Recipe(
+    augment=(PadCrop(pad=1),),
+    optimizer=Sgd(lr=0.0625, weight_decay=0.0),
+    schedule=Constant(),
+    epochs=3,
+    batch=32,
+)
+
+
+def trained(out: Path, monkeypatch: pytest.MonkeyPatch, device: Device, work: Job) -> str:
+    monkeypatch.setattr(run, "load", few)
+    monkeypatch.setattr(device_module, "choose", lambda *_: device)
+    code, text = go(out, work)
+    assert code == 0, text
+    return text
+
+
+def losses(out: Path) -> list[float]:
+    rows = csv.DictReader((out / "metrics.csv").read_text().splitlines())
+    return [float(row[name]) for row in rows for name in ("train_loss", "test_loss")]
+
+
+def bits(out: Path) -> tuple[object, ...]:
+    """Weights, optimiser, random states, losses: all that a run ends with but the name of its engine."""
+    place = max(checkpoint.finished(out))
+    state = json.loads((place / checkpoint.STATE).read_text())
+    files = [(place / name).read_bytes() for name in (checkpoint.WEIGHTS, checkpoint.TRAINING)]
+    return *files, state["chance"], losses(out)
+
+
+# ---- recorded
+
+
+def test_a_recorded_run_ends_in_the_same_bits_as_an_eager_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cuda: Pretended
+) -> None:
+    work = job(DYADIC, arguments={"dropout": 0.0})
+    trained(tmp_path / "eager", monkeypatch, blind(), work)
+    assert cuda.log == []
+    text = trained(tmp_path / "graph", monkeypatch, blind("graph"), work)
+    assert "eagerly" not in text
+    assert cuda.replays == STEPS - WARM_UP - SHORT
+    assert bits(tmp_path / "graph") == bits(tmp_path / "eager")
+
+
+ADAM = Recipe(augment=(Mixup(alpha=0.3),), optimizer=Adam(lr=0.01), epochs=3, batch=32, ema=0.9, clip=0.5)
+KINDS = {
+    "momentum, mixed images, an average": WHOLE,
+    "adam, a clipped norm": job(ADAM, arguments={"dropout": 0.0}),
+    "auxiliary outputs": job(DYADIC, AUXILIARY, "Deep", auxiliary_weights=(0.3,)),
+}
+
+
+@pytest.mark.parametrize("work", KINDS.values(), ids=KINDS)
+def test_numbers_that_change_from_step_to_step_reach_a_recorded_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cuda: Pretended, work: Job
+) -> None:
+    """Rates, shares of mixed images and of the average are read from memory: one that was frozen would show."""
+    trained(tmp_path / "eager", monkeypatch, blind(), work)
+    trained(tmp_path / "graph", monkeypatch, blind("graph"), work)
+    assert cuda.replays == STEPS - WARM_UP - SHORT
+    assert losses(tmp_path / "graph") == pytest.approx(losses(tmp_path / "eager"), rel=1e-4)
+
+
+@pytest.mark.parametrize("frozen", ["the rates", "the batch"])
+def test_a_number_that_was_frozen_would_be_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cuda: Pretended, frozen: str
+) -> None:
+    """The control of the tests above."""
+    trained(tmp_path / "eager", monkeypatch, blind(), WHOLE)
+    if frozen == "the batch":
+        monkeypatch.setattr(engine, "_fill", lambda *_: None)
+    else:
+        numbers = cache(engine.Recorded._numbers)  # for ever those of the recording
+        monkeypatch.setattr(engine.Recorded, "_numbers", lambda self: numbers(self))
+    trained(tmp_path / "graph", monkeypatch, blind("graph"), WHOLE)
+    assert losses(tmp_path / "graph") != pytest.approx(losses(tmp_path / "eager"), rel=1e-4)
+
+
+def test_the_first_steps_are_done_on_one_side_stream_that_both_sides_wait_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cuda: Pretended
+) -> None:
+    made: list[str] = []
+    monkeypatch.setattr(torch.cuda, "Stream", lambda: made.append("side") or cuda.Stream())
+    trained(tmp_path, monkeypatch, blind("graph"), WHOLE)
+    assert made == ["side"]
+    assert cuda.log == [*["side waits for main", "main waits for side"] * WARM_UP, "recording"]
+
+
+def test_an_optimizer_counts_as_capturable_only_while_it_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cuda: Pretended
+) -> None:
+    """Adam refuses to be recorded otherwise, and warns where it is capturable and not recorded."""
+    seen: list[tuple[bool, bool]] = []
+    step = torch.optim.Adam.step
+
+    def watched(self: torch.optim.Adam, closure: None = None) -> None:
+        group = self.param_groups[0]
+        seen.append((bool(group["capturable"]), isinstance(group["lr"], Tensor)))
+        step(self, closure)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", watched)
+    trained(tmp_path, monkeypatch, blind("graph"), job(ADAM, arguments={"dropout": 0.0}))
+    assert seen.count((True, True)) == 1
+    assert seen.count((False, False)) == WARM_UP + SHORT
+    assert len(seen) == 1 + WARM_UP + SHORT
+
+
+def test_a_step_is_recorded_for_the_shape_of_the_first_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cuda: Pretended
+) -> None:
+    """Four batches an epoch: the first step after the warm-up has the short one."""
+    work = job(DYADIC.model_copy(update={"batch": 56}), arguments={"dropout": 0.0})
+    trained(tmp_path, monkeypatch, blind("graph"), work)
+    assert cuda.replays == 3 * 4 - WARM_UP - 3
+
+
+READING = """
+from torch import nn
+
+
+class Reading(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, stride=2, padding=1)
+        self.linear = nn.Linear(8, 10)
+
+    def forward(self, x):
+        x = self.conv(x)
+        if float(x.detach().mean()) > 1e9:
+            x = -x
+        return self.linear(x.relu().mean((2, 3)))
+"""
+
+
+def test_a_network_that_reads_a_number_goes_on_eagerly_with_the_reason_and_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cuda: Pretended
+) -> None:
+    work = job(DYADIC, READING, "Reading")
+    trained(tmp_path / "eager", monkeypatch, blind(), work)
+    text = trained(tmp_path / "graph", monkeypatch, blind("graph"), work)
+    said = "a step cannot be recorded (operation not permitted when stream is capturing); going on eagerly"
+    assert text.count(said) == 1
+    assert cuda.now is cuda.main, "the stream of the recording is left"
+    assert not cuda.generator.recording, "the generator no longer waits for the end of the recording"
+    assert bits(tmp_path / "graph") == bits(tmp_path / "eager")
+
+
+def test_a_network_that_decides_by_chance_on_the_host_goes_on_eagerly_and_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cuda: Pretended
+) -> None:
+    module = SKIPPING.replace("torch.rand(()) < 0.5", "random.random() < 0.5").replace(
+        "import torch\n", "import random\n"
+    )
+    work = job(DYADIC, module, "Skipping")
+    trained(tmp_path / "eager", monkeypatch, blind(), work)
+    text = trained(tmp_path / "graph", monkeypatch, blind("graph"), work)
+    assert text.count("decides by chance on the host") == 1
+    assert cuda.replays == 0
+    assert bits(tmp_path / "graph") == bits(tmp_path / "eager")
+
+
+# ---- what cannot be recorded
+
+
+def test_each_obstacle_is_named_and_the_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cases = {
+        "there is no CUDA device": (Device(torch.device("cpu"), torch.float32, "graph", 1, "x"), DYADIC),
+        "the loss scale of fp16 is decided on the host": (blind("graph", torch.float16), DYADIC),
+        "sgd with these settings cannot leave out": (
+            blind("graph"),
+            DYADIC.model_copy(update={"optimizer": Sgd(lr=0.05, dampening=0.1)}),
+        ),
+        "the momentum changes from step to step": (
+            blind("graph"),
+            DYADIC.model_copy(update={"optimizer": Sgd(lr=0.05, momentum_to=0.95, momentum_epochs=2)}),
+        ),
+    }
+    for number, (reason, (device, recipe)) in enumerate(cases.items()):
+        text = trained(tmp_path / str(number), monkeypatch, device, job(recipe, arguments={"dropout": 0.0}))
+        assert f"engine graph: {reason}" in text
+
+
+# ---- no look at the device's numbers
+
+
+def test_nothing_in_a_step_makes_the_host_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the batch's images to the next weights; a GPU would run dry while its host waits."""
+    original = loop.Trainer._step
+    steps: list[int] = []
+
+    def unread(self: loop.Trainer, *given: object) -> object:
+        with Unread():
+            steps.append(1)
+            return original(self, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop.Trainer, "_step", unread)
+    trained(tmp_path, monkeypatch, blind(), job(ADAM))
+    assert len(steps) == STEPS
+
+
+def test_a_read_would_be_seen() -> None:
+    """The control of the test above."""
+    for work in (lambda t: float(t[0]), lambda t: t[t > 0], lambda _: torch.tensor([1.0, 2.0])):
+        with pytest.raises(AssertionError, match="the host waits"), Unread():
+            work(torch.ones(3))
+
+
+def test_fp16_makes_no_update_from_a_loss_that_is_not_finite_nor_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scaler looks at gradients alone, and these are finite where a constant is added to the loss."""
+    monkeypatch.setattr(run, "load", few)
+    monkeypatch.setattr(device_module, "choose", lambda *_: blind(precision=torch.float16))
+    weights: list[Tensor] = []
+    original = loop.Trainer._step
+
+    def step(self: loop.Trainer, *given: object) -> object:
+        if self.progress.step == 2:
+            objective = self.stepper.objective
+            self.stepper.objective = lambda *parts: objective(*parts) + float("inf")
+        elif self.progress.step == 3:
+            self.stepper.objective = loop.Stepper(self.plan, self.model).objective
+        taken = original(self, *given)  # type: ignore[arg-type]
+        weights.append(torch.cat([p.detach().flatten().clone() for p in self.model.parameters()]))
+        return taken
+
+    monkeypatch.setattr(loop.Trainer, "_step", step)
+    code, text = go(tmp_path, job(DYADIC, arguments={"dropout": 0.0}))
+    assert code == 76, text
+    assert "is not finite" in text
+    assert not torch.equal(weights[0], weights[1])
+    assert all(torch.equal(weights[1], later) for later in weights[2:])
+
+
+# ---- compiled
+
+
+def test_a_compiler_that_fails_is_told_once_and_the_network_runs_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Fails(TorchDynamoException):
+        pass
+
+    def compiled(_model: nn.Module):
+        def forward(_images: Tensor) -> Tensor:
+            raise Fails("no such backend\nand much more")
+
+        return forward
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    notes: list[str] = []
+    network = nn.Linear(3, 2)
+    images = torch.ones(4, 3)
+    forward = Compiled(network, notes.append)
+    for _ in range(2):
+        assert torch.equal(forward(images), network(images))
+    assert notes == ["engine compile: it failed (no such backend); going on eagerly"]
+
+
+def test_a_mistake_of_the_network_is_not_taken_for_one_of_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda model: model)
+    with pytest.raises(RuntimeError, match="shapes"):
+        Compiled(nn.Linear(3, 2), pytest.fail)(torch.ones(4, 5))

@@ -43,7 +43,9 @@ class Join(nn.Module):
 
 
 def draw_column(network: nn.Module, x: Tensor) -> None:
-    """Draws for each sample of `x` the column that global drop-path keeps in all joins of `network`."""
+    """Draws for each sample of `x` the column that global drop-path keeps in all joins of `network`; in training."""
+    if not network.training:
+        return
     joins = [module for module in network.modules() if isinstance(module, Join) and module.mode != "local"]
     columns = max(join.columns for join in joins)
     column = torch.randint(columns, (len(x),), device=x.device)

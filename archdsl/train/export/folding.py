@@ -84,7 +84,11 @@ def _pairs(module: nn.Module, given: Mapping[str, Tensor]) -> Iterator[tuple[Lay
         hook.remove()
     for norm, read in readers:
         layer = makers.get(id(read))
-        if layer is not None and _fits(layer, read) and _once(uses, read, *layer.parameters(), *norm.parameters()):
+        if (
+            layer is not None
+            and _fits(layer, norm, read)
+            and _once(uses, read, *layer.parameters(), *norm.parameters())
+        ):
             yield layer, norm
 
 
@@ -92,8 +96,13 @@ def _once(uses: _Uses, *found: Tensor) -> bool:
     return all(uses.of[id(tensor)] == 1 for tensor in found)
 
 
-def _fits(layer: Layer, output: Tensor) -> bool:
-    """Whether the norm's channels are the layer's: those of a list of vectors are not, nor can groups be transposed."""
+def _fits(layer: Layer, norm: Norm, output: Tensor) -> bool:
+    """Whether the norm is a fixed map of the layer's channels: of a list of vectors it is not, nor of the batch.
+
+    Transposed groups are left alone: their weights lie in another order.
+    """
+    if norm.running_mean is None:
+        return False
     if isinstance(layer, nn.Linear):
         return output.dim() == 2
     return not isinstance(layer, nn.ConvTranspose2d) or layer.groups == 1

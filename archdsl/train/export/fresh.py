@@ -43,7 +43,7 @@ for number in range({count}):
     with torch.no_grad():
         found = {answer}
     found = found if isinstance(found, (tuple, list)) else [found]
-    save_file({{str(n): torch.as_tensor(part).clone() for n, part in enumerate(found)}}, f"found-{{number}}")
+    save_file({{str(n): torch.as_tensor(part).contiguous().clone() for n, part in enumerate(found)}}, f"found-{{number}}")
 """
 
 

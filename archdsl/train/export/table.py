@@ -87,9 +87,15 @@ def _made(subject: Subject, target: Target) -> Files:
         except TrainTrouble:
             raise
         except Exception as error:  # each exporter has its own errors, and none lists them
-            reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-            hint = "" if subject.batch else "; --batch N asks for one number of samples only"
-            raise Misfit(f"PyTorch cannot write {subject.name} as {target.name}: {reason}{hint}") from error
+            hint = "; --batch N asks for one number of samples only" if "batch" in str(error) else ""
+            raise Misfit(f"PyTorch cannot write {subject.name} as {target.name}: {_reason(error)}{hint}") from error
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of what was wrong first: what stands above it names steps of the exporter."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def export(subject: Subject, target: Target, path: Path, folding: bool = False) -> Exported:

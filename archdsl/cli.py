@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from archdsl import cli_export, cli_runs, cli_sweep, commands
+from archdsl import cli_bench, cli_export, cli_runs, cli_sweep, commands
 from archdsl.console import guarded, prepare
 
 app = typer.Typer(
@@ -195,6 +195,7 @@ def show(
 
 
 cli_runs.add(app)
+cli_bench.add(app)
 cli_export.add(app)
 cli_sweep.add(app)
 

@@ -14,10 +14,11 @@ from pydantic import ValidationError
 from archdsl.inputs import STDIN, Misuse
 from archdsl.ir.taps import tapped
 from archdsl.recipe import Recipe, override
-from archdsl.recipe.records import Hint
+from archdsl.recipe.records import CrossEntropy, Hint
 from archdsl.scalar import Scalar
 from archdsl.suggest import nearest
 from archdsl.syntax import ast
+from archdsl.train.bench.asked import Asked
 from archdsl.train.job import Job, StepMemory, Tapped, TrainConfig
 
 if TYPE_CHECKING:
@@ -48,6 +49,21 @@ def _refuse_idle(given: Mapping[str, object]) -> None:
         raise Misuse("--worker-timeout is for the workers of --data folder, and there are none")
     if "timeout" in given and os.environ.get("WORLD_SIZE", "1") == "1":
         raise Misuse("--timeout is for several ranks, such as torchrun starts, and there is one")
+
+
+def asked(options: Mapping[str, object]) -> Asked:
+    """The flags of `bench`, likewise."""
+    try:
+        return Asked.model_validate({name: value for name, value in options.items() if value is not None})
+    except ValidationError as error:
+        problem = error.errors(include_input=False)[0]
+        raise Misuse(f"--{problem['loc'][0]}: {problem['msg']}") from None
+
+
+def alone(recipe: Recipe) -> Recipe:
+    """The recipe without a teacher, whose answers take time of their own."""
+    plain = {"teacher": None, "teacher_recipe": None, "stages": (), "loss": CrossEntropy()}
+    return recipe.model_copy(update=plain)
 
 
 def chosen_recipe(checked: Checked, name: str | None, changes: Sequence[str]) -> Recipe:

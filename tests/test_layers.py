@@ -32,7 +32,7 @@ ROWS = (
     ("training",),
     ("commands", "run_commands"),
     ("export_commands", "sweep"),
-    ("cli_export", "cli_runs", "cli_sweep"),
+    ("cli_bench", "cli_export", "cli_runs", "cli_sweep"),
     ("cli",),
     ("__main__",),
 )

@@ -1,0 +1,140 @@
+"""What one compares with: the loop that a careful but ordinary script has.
+
+Each picture by itself through PIL, in the worker processes of a `DataLoader`; float32, channels first, operation by
+operation; loss and errors read after every step.
+"""
+
+# torch annotates only half of itself
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportMissingTypeArgument=false, reportUnknownParameterType=false
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageOps
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, RandomSampler
+
+from archdsl.recipe.records import Adam, AdamW, Optimizer, RmsProp, Sgd
+from archdsl.train.data.images import InMemory
+
+PAD = 4
+
+
+class Pictures(Dataset[tuple[Tensor, int]]):
+    """Images as a script would read them: each becomes a PIL picture, is shifted, mirrored, and made a tensor."""
+
+    def __init__(self, images: InMemory, mean: Tensor, std: Tensor) -> None:
+        self.pixels = images.pixels.numpy()
+        self.labels: list[int] = images.labels.tolist()
+        self.mean, self.std = mean, std
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        pixels = self.pixels[index]
+        picture = _moved(Image.fromarray(pixels if pixels.shape[2] > 1 else pixels[:, :, 0]))
+        array = np.array(picture)
+        numbers = torch.from_numpy(array if array.ndim > 2 else array[:, :, None])
+        image = numbers.permute(2, 0, 1).contiguous().float().div(255)
+        return image.sub_(self.mean).div_(self.std), self.labels[index]
+
+
+def _moved(picture: Image.Image) -> Image.Image:
+    """Padded, cut at random, mirrored or not."""
+    width, height = picture.size
+    top, left = (int(torch.randint(0, 2 * PAD + 1, ())) for _ in range(2))
+    picture = ImageOps.expand(picture, PAD).crop((left, top, left + width, top + height))
+    return picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if torch.rand(()) < 0.5 else picture
+
+
+class Loader:
+    """Batches of pictures. The workers stay; what they prepare is asked for turn by turn, so that none is ahead."""
+
+    def __init__(self, pictures: Pictures, batch: int, workers: int) -> None:
+        self.sampler = RandomSampler(pictures, replacement=True, num_samples=batch)
+        self.batch = batch
+        self.loader: DataLoader = DataLoader(
+            pictures, batch, sampler=self.sampler, num_workers=workers, persistent_workers=workers > 0
+        )
+        self.first: list[list[Tensor]] = []
+        self.rest: Iterator[list[Tensor]] = iter(())
+
+    def ready(self, steps: int) -> None:
+        """Ask for so many batches, and wait for the first: to fill the queue is no part of a long epoch."""
+        self.sampler._num_samples = steps * self.batch  # pyright: ignore[reportPrivateUsage]
+        self.rest = iter(self.loader)
+        self.first = [next(self.rest)]
+
+    def take(self, steps: int) -> Iterator[list[Tensor]]:
+        """Those that were asked for."""
+        yield from self.first
+        yield from islice(self.rest, steps - 1)
+
+    def drain(self, steps: int) -> None:
+        """Take them all, for nothing."""
+        for _ in self.take(steps):
+            pass
+
+
+class Loop:
+    """The plain loop, and the plain way to get answers."""
+
+    def __init__(
+        self, model: nn.Module, loader: Loader, optimizer: Optimizer, auxiliary: Sequence[float], device: torch.device
+    ) -> None:
+        self.model, self.loader, self.device = model.to(device), loader, device
+        self.optimizer = make_optimizer(optimizer, self.model.parameters())
+        self.auxiliary = auxiliary
+
+    def train(self, steps: int) -> None:
+        """So many steps."""
+        loss_sum, wrong = 0.0, 0
+        self.model.train()
+        for images, labels in self.loader.take(steps):
+            images, labels = images.to(self.device), labels.to(self.device)
+            self.optimizer.zero_grad()
+            logits, loss = self._loss(self.model(images), labels)
+            loss.backward()
+            self.optimizer.step()
+            loss_sum += loss.item() * len(labels)
+            wrong += (logits.argmax(1) != labels).sum().item()
+
+    def _loss(self, outputs: Tensor | tuple[Tensor, ...], labels: Tensor) -> tuple[Tensor, Tensor]:
+        logits, *others = outputs if isinstance(outputs, tuple) else (outputs,)
+        loss = F.cross_entropy(logits, labels)
+        for weight, other in zip(self.auxiliary, others, strict=True):
+            loss = loss + weight * F.cross_entropy(other, labels)
+        return logits, loss
+
+    def answer(self, images: Tensor) -> Callable[[int], None]:
+        """Runs the network on these images so many times."""
+        images = images.contiguous().to(self.device)
+
+        def work(steps: int) -> None:
+            self.model.eval()
+            with torch.no_grad():
+                for _ in range(steps):
+                    self.model(images)
+
+        return work
+
+
+def make_optimizer(wanted: Optimizer, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """The optimiser as one would write it, all else as torch has it."""
+    decay = wanted.weight_decay
+    match wanted:
+        case Sgd(lr=lr, momentum=m, nesterov=nesterov, dampening=d):
+            return torch.optim.SGD(parameters, lr, m, d, decay, nesterov)
+        case RmsProp(lr=lr, decay=alpha, momentum=m, eps=eps):
+            return torch.optim.RMSprop(parameters, lr, alpha, eps, decay, m)
+        case Adam(lr=lr, beta1=beta1, beta2=beta2, eps=eps):
+            return torch.optim.Adam(parameters, lr, (beta1, beta2), eps, decay)
+        case AdamW(lr=lr, beta1=beta1, beta2=beta2, eps=eps):
+            return torch.optim.AdamW(parameters, lr, (beta1, beta2), eps, decay)

@@ -133,6 +133,7 @@ def train(
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda")] = "auto",
     precision: Annotated[str, typer.Option(metavar="auto|fp32|bf16|fp16")] = "auto",
     engine: Annotated[str, typer.Option(metavar="auto|eager|compile|graph")] = "auto",
+    deterministic: Annotated[bool, typer.Option("--deterministic", help="On a GPU: the same bits, slower.")] = False,
     threads: Annotated[int | None, typer.Option(help="Threads on the CPU.")] = None,
     micro_batch: Annotated[int | None, typer.Option(help="At most so many images at once.")] = None,
     limit: Annotated[int | None, typer.Option(help="Only the first so many images.")] = None,
@@ -157,7 +158,7 @@ def train(
     """Train the network of a file as its recipe says, into a folder of its own."""
     flags = ("data", "data_dir", "epochs", "out", "resume", "device", "precision", "engine", "threads", "micro_batch")
     more = ("limit", "dry_run", "overfit_batch", "keep", "save_steps", "unofficial", "workers", "worker_timeout")
-    rest = ("teacher", "download", "sync_batch_norm", "timeout", "report")
+    rest = ("teacher", "download", "sync_batch_norm", "timeout", "report", "deterministic")
     given = locals()
     options = {name: given[name] for name in (*flags, *more, *rest)}
     guarded(lambda: commands.train(path, commands.request(parameter, network, variant), options, recipe, change or []))

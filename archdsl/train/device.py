@@ -147,8 +147,11 @@ def _engine(asked: str, cuda: bool, hardware: Hardware) -> tuple[str, str]:
     return ("compile", "fewer kernel launches") if hardware.compiler else ("eager", "there is no C++ compiler")
 
 
-def apply(device: Device) -> None:
+def apply(device: Device, deterministic: bool = False) -> None:
     """Make the process-wide settings that go with the device."""
     torch.set_num_threads(device.threads)
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs to be so, too
+        torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = not torch.are_deterministic_algorithms_enabled()  # it may choose another each time
     torch.set_float32_matmul_precision("high")

@@ -118,6 +118,8 @@ class Recorded:
         """Do one step."""
         self.steps += 1
         self.form = self.form or _form(batch)
+        batch = replace(batch, share=_single([batch.share])[0])
+        self._turn_to(self._numbers(), recording=False)
         if self.steps <= WARM_UP:
             self.warm(lambda: self.stepper.run(batch, weight, counts))
             return
@@ -154,11 +156,11 @@ class Recorded:
         return None
 
     def _numbers(self) -> list[float]:
-        """All that `prepare` sets for a step."""
+        """All that `prepare` sets for a step, as a replay reads it: a resumed run has other steps that are replays."""
         stepper = self.stepper
         rates = [group["lr"] for group in stepper.optimizer.inner.param_groups]
         average = [stepper.average.share] if stepper.average else []
-        return [float(number) for number in (*rates, *stepper.auxiliary, *average)]
+        return _single([*rates, *stepper.auxiliary, *average])
 
     def _turn_to(self, numbers: Sequence[Any], recording: bool) -> None:
         """Let the step read these; what `_numbers` gave, or tensors in its place."""
@@ -168,6 +170,11 @@ class Recorded:
         if self.stepper.average:
             self.stepper.average.share = rest.pop()
         self.stepper.auxiliary = rest
+
+
+def _single(numbers: Sequence[float | Tensor]) -> list[float]:
+    """The numbers as float32 has them."""
+    return torch.tensor(numbers, dtype=torch.float32).tolist()
 
 
 def _like(batch: Batch) -> Batch:

@@ -45,6 +45,8 @@ class TrainConfig(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     engine: Literal["auto", "eager", "compile", "graph"] = "auto"
+    deterministic: bool = False
+    """Only algorithms that give the same bits each time, where a GPU has them; slower."""
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     micro_batch: Whole | None = None
     """At most this many images at once; the gradients of a batch are summed up."""

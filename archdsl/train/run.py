@@ -78,7 +78,7 @@ def train(config: TrainConfig, job: Job, console: Console, hardware: Hardware | 
     with _held(out, team), watched() as flag:
         flag.at_once = team.size == 1  # several end together, after a step
         where = device.choose(config, hardware or Hardware.found())
-        device.apply(where)
+        device.apply(where, config.deterministic)
         images = images_for(config, job, console)
         recipe = _recipe(config, job.recipe)
         team.from_leader(lambda: folder.open_(out, job, recipe, config))
@@ -230,6 +230,8 @@ def _resume(trainer: Trainer, out: Path) -> None:
         trainer.restore(checkpoint.load(checkpoint.directory(out, int(step))))
     except checkpoint.Damaged as damage:  # the leader has just read it
         raise TrainTrouble(f"{damage}; all ranks need to see the same run folder") from None
+    if not (trainer.device.reads_are_free or torch.are_deterministic_algorithms_enabled()):
+        note("not bit for bit: without --deterministic a GPU adds in another order each time")
     note(f"going on after step {step}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,19 @@ def test_deterministic_algorithms_are_not_chosen_by_a_race(monkeypatch: pytest.M
         monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: deterministic)  # noqa: B023
         device_module.apply(device)
         assert torch.backends.cudnn.benchmark is not deterministic
+
+
+def test_deterministic_algorithms_are_used_where_they_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    asked: list[bool] = []
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", asked.append)
+    monkeypatch.setattr(run, "load", few)
+    assert go(tmp_path / "a", job())[0] == 0
+    assert asked == []
+    assert go(tmp_path / "b", job(), deterministic=True)[0] == 0
+    assert asked == [True]
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
 
 
 def test_the_room_on_a_gpu_is_what_the_gpu_says(monkeypatch: pytest.MonkeyPatch):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import signal
 from functools import cache
 from pathlib import Path
 
@@ -89,6 +91,28 @@ def test_numbers_that_change_from_step_to_step_reach_a_recorded_one(
     trained(tmp_path / "graph", monkeypatch, blind("graph"), work)
     assert cuda.replays == STEPS - WARM_UP - SHORT
     assert losses(tmp_path / "graph") == pytest.approx(losses(tmp_path / "eager"), rel=1e-4)
+
+
+@pytest.mark.parametrize("step", [2, 5, 16])
+def test_a_recorded_run_that_was_stopped_and_resumed_ends_in_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cuda: Pretended, step: int
+) -> None:
+    """Other steps of it are replays: those after the resumption are done as they are, and recorded anew."""
+    trained(tmp_path / "whole", monkeypatch, blind("graph"), WHOLE)
+    original = loop.Trainer._step
+
+    def stopping(self: loop.Trainer, *given: object) -> object:
+        if self.progress.step + 1 == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, *given)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Trainer, "_step", stopping)
+        assert go(tmp_path / "parts", WHOLE)[0] == 75
+    code, text = go(tmp_path / "parts", WHOLE, resume=True)
+    assert code == 0
+    assert "not bit for bit: without --deterministic a GPU adds in another order each time" in text
+    assert bits(tmp_path / "parts") == bits(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("frozen", ["the rates", "the batch"])

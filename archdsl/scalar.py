@@ -42,34 +42,34 @@ class Scalar:
         return self.value if self.expr is None else self.expr
 
     def __add__(self, other: Operand) -> Scalar:
-        return _binary("+", self, other, value_of(self) + value_of(other))
+        return _binary("+", self, other, self.value + value_of(other))
 
     def __sub__(self, other: Operand) -> Scalar:
-        return _binary("-", self, other, value_of(self) - value_of(other))
+        return _binary("-", self, other, self.value - value_of(other))
 
     def __mul__(self, other: Operand) -> Scalar:
-        return _binary("*", self, other, value_of(self) * value_of(other))
+        return _binary("*", self, other, self.value * value_of(other))
 
     def __truediv__(self, other: Operand) -> Scalar:
-        return _binary("/", self, other, _quotient(value_of(self), value_of(other)))
+        return _binary("/", self, other, _quotient(self.value, value_of(other)))
 
     def __floordiv__(self, other: Operand) -> Scalar:
-        return _binary("//", self, other, value_of(self) // value_of(other))
+        return _binary("//", self, other, self.value // value_of(other))
 
     def __mod__(self, other: Operand) -> Scalar:
-        return _binary("%", self, other, value_of(self) % value_of(other))
+        return _binary("%", self, other, self.value % value_of(other))
 
     def __radd__(self, other: Operand) -> Scalar:
-        return _binary("+", other, self, value_of(other) + value_of(self))
+        return _binary("+", other, self, value_of(other) + self.value)
 
     def __rsub__(self, other: Operand) -> Scalar:
-        return _binary("-", other, self, value_of(other) - value_of(self))
+        return _binary("-", other, self, value_of(other) - self.value)
 
     def __rmul__(self, other: Operand) -> Scalar:
-        return _binary("*", other, self, value_of(other) * value_of(self))
+        return _binary("*", other, self, value_of(other) * self.value)
 
     def __rfloordiv__(self, other: Operand) -> Scalar:
-        return _binary("//", other, self, value_of(other) // value_of(self))
+        return _binary("//", other, self, value_of(other) // self.value)
 
     def __neg__(self) -> Scalar:
         return Scalar(-self.value, None if self.expr is None else fitting(("neg", self.expr)))
@@ -125,7 +125,9 @@ def value_of(operand: Operand) -> Number:
 
 def term_of(operand: Operand) -> Expr:
     """The expression of a number; its value where it has none."""
-    return operand.term if isinstance(operand, Scalar) else operand
+    if isinstance(operand, Scalar):
+        return operand.value if operand.expr is None else operand.expr
+    return operand
 
 
 def _quotient(a: Number, b: Number) -> Number:
@@ -137,13 +139,9 @@ def _quotient(a: Number, b: Number) -> Number:
 
 def _binary(operator: str, left: Operand, right: Operand, value: Number) -> Scalar:
     result = Scalar(value)
-    if _is_traced(left) or _is_traced(right):
+    if (isinstance(left, Scalar) and left.expr is not None) or (isinstance(right, Scalar) and right.expr is not None):
         result.expr = _simplified(operator, left, right, result.value)
     return result
-
-
-def _is_traced(operand: Operand) -> bool:
-    return isinstance(operand, Scalar) and operand.expr is not None
 
 
 def _simplified(operator: str, left: Operand, right: Operand, value: Number) -> Expr | None:
@@ -158,7 +156,7 @@ def _simplified(operator: str, left: Operand, right: Operand, value: Number) -> 
         return a
     if (operator == "+" and a == 0) or (operator == "*" and a == 1):
         return b
-    return fitting((operator, a, b))
+    return fitting((operator, a, b)) if isinstance(a, tuple) or isinstance(b, tuple) else (operator, a, b)
 
 
 _LARGEST = 100  # parts of an expression; a line that long says nothing to anyone, and a few calls can double it

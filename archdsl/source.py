@@ -6,6 +6,8 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
+from archdsl.record import value
+
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
 
@@ -37,7 +39,7 @@ class Source:
         return self.text[starts[number - 1] : end].rstrip("\r\n")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Span:
     """A half-open range of offsets in a source."""
 

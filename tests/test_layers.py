@@ -16,7 +16,8 @@ PACKAGE = ROOT / "archdsl"
 
 # Lowest first. A module may import what stands in lower rows, and its own row only where the row is one package.
 ROWS = (
-    ("visible", "record", "scalar", "source", "deep"),
+    ("record",),
+    ("visible", "scalar", "source", "deep"),
     ("fsio", "diagnostic", "suggest", "synonyms", "limits"),
     ("codes", "ice"),
     ("syntax", "ops", "recipe"),

@@ -6,14 +6,13 @@ Norms, activations, pooling, additions and biases are not counted, which is the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from archdsl.analyses.params import family
 from archdsl.analyses.walk import Application, total
 from archdsl.ir.graph import Call, Graph
+from archdsl.record import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Macs:
     """Multiply-accumulates by kind; `other` are matrix products without weights (attention)."""
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 from archdsl.analyses.walk import Application, numel, total, weights
 from archdsl.ir.graph import Call, Extern, Graph
-from archdsl.ops.op import Op, Weight
+from archdsl.ops.op import Op
+from archdsl.record import value
 
 CONVOLUTIONS = ("conv", "depthwise")
 NORMS = ("bn", "ln", "gn", "instance_norm")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Params:
     """How many numbers are learned, by kind. `frozen` is the part of the sum that no gradient reaches."""
 
@@ -90,14 +91,14 @@ def _own(application: Application) -> Params:
     if isinstance(application.what, Extern):
         return Params(other=application.what.params)
     counts: dict[str, int] = {}
+    kind = family(application.op) if application.op else "other"
     for weight in weights(application):
-        for kind in (_kind(application, weight), *(() if weight.trainable else ("frozen",))):
-            counts[kind] = counts.get(kind, 0) + numel(weight)
+        for heading in (_heading(kind, weight.name), *(() if weight.trainable else ("frozen",))):
+            counts[heading] = counts.get(heading, 0) + numel(weight)
     return Params(**counts) if counts else NOTHING
 
 
-def _kind(application: Application, weight: Weight) -> str:
-    kind = family(application.op) if application.op else "other"
+def _heading(kind: str, weight: str) -> str:
     if kind in ("norm", "other"):
         return kind
-    return f"{kind}_bias" if weight.name.endswith("bias") else f"{kind}_weight"
+    return f"{kind}_bias" if weight.endswith("bias") else f"{kind}_weight"

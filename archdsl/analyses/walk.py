@@ -6,7 +6,7 @@ Chains, branches and wrapped layers are opened; blocks are not, since each `Grap
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from archdsl.ir.graph import Branches, Call, Chain, Extern, Graph, Node, Prim, Wire, all_graphs
 from archdsl.ops.op import Attrs, Op, Weight
@@ -178,17 +178,12 @@ def _application(
 
 def sizes(wires: tuple[Wire, ...]) -> tuple[Sizes, ...]:
     """The shapes of wires, as plain ints."""
+    if len(wires) == 1:  # nearly always
+        return (wires[0].values,)
     return tuple([wire.values for wire in wires])
 
 
-class Summed(Protocol):
-    """What can be added and multiplied: ints and the tallies of the analyses."""
-
-    def __add__(self, other: Summed, /) -> Summed: ...
-    def __mul__(self, times: int, /) -> Summed: ...
-
-
-T = TypeVar("T")
+T = TypeVar("T")  # what can be added and multiplied: ints and the tallies of the analyses
 
 
 def total(root: Graph, key: str, zero: T, own: Callable[[Application], T], *, learned: bool = False) -> T:
@@ -204,11 +199,10 @@ def total(root: Graph, key: str, zero: T, own: Callable[[Application], T], *, le
 
 
 def _sum(graph: Graph, key: str, zero: T, own: Callable[[Application], T], learned: bool) -> T:
-    result = cast("Summed", zero)
+    result: Any = zero
     for application in applications(graph) if learned else running(graph):
-        times = application.copies if learned else application.count
         what = application.what
-        one = what.graph.cache[key] if isinstance(what, Call) else own(application)
+        one: Any = what.graph.cache[key] if isinstance(what, Call) else own(application)
         if one is not zero:  # most layers add nothing
-            result += cast("Summed", one) * times
-    return cast("T", result)
+            result += one * (application.copies if learned else application.count)
+    return result

@@ -144,7 +144,7 @@ def is_plain(value: Value) -> TypeIs[Plain]:
 
 def op_attributes(layer: OpLayer, frame: Frame, span: Span) -> dict[str, Attr] | None:
     """All attributes of a primitive, defaults included; None where one is missing or wrong (reported)."""
-    absent = tuple(p.name for p in layer.op.params if p.required and p.name not in layer.bound)
+    absent = missing(layer)
     if absent:
         needed = tuple(p.name for p in layer.op.params if p.required)
         frame.report(errors.missing_argument(span, layer.op.name, absent, None, needed))
@@ -174,8 +174,8 @@ def _default(param: Param) -> Attr:
 def missing(layer: BlockLayer | OpLayer) -> tuple[str, ...]:
     """The parameters without a default that are still open."""
     if isinstance(layer, OpLayer):
-        return tuple(p.name for p in layer.op.params if p.default is REQUIRED and p.name not in layer.bound)
-    return tuple(p.name.text for p in layer.block.params if p.default is None and p.name.text not in layer.bound)
+        return tuple([p.name for p in layer.op.params if p.default is REQUIRED and p.name not in layer.bound])
+    return tuple([p.name.text for p in layer.block.params if p.default is None and p.name.text not in layer.bound])
 
 
 def _types_fit(layer: BlockLayer, given: list[Given], frame: Frame) -> bool:

@@ -135,22 +135,24 @@ def block_graph(layer: BlockLayer, wires: tuple[Wire, ...], frame: Frame, span: 
     block = cast(ast.Block, layer.block)
     key = (block, _bound_key(layer), tuple([w.values for w in wires]), closed)
     memo = frame.session.memo
+    if (made := memo.get(key)) is not None:
+        return made
     if key in frame.session.running:
         again = f"an `if` with a smaller argument ends it: `{block.name.text}(n - 1)`"
         frame.report(errors.endless(span, block.name.text, "is applied inside itself, with the same arguments", again))
     if not frame.session.remembers(key):
         memo[key] = None
         with frame.deeper(span), frame.running(key):
-            memo[key] = _elaborate_block(block, layer, wires, frame, span, closed)
-        if memo[key] is not None and not closed and cast(Graph, memo[key]).open_join is None:
-            memo[(*key[:3], True)] = memo[key]
+            made = memo[key] = _elaborate_block(block, layer, wires, frame, span, closed)
+        if made is not None and not closed and made.open_join is None:
+            memo[(*key[:3], True)] = made
     return memo[key]
 
 
 def key_of(value: Value) -> object:
     """A value as a key: equal for what elaborates equally."""
     if isinstance(value, Scalar):
-        return ("number", value.value)
+        return ("number", value.value.numerator, value.value.denominator)  # to hash a Fraction takes long
     if isinstance(value, tuple):
         return tuple([key_of(part) for part in value])
     if isinstance(value, OpLayer):

@@ -39,8 +39,7 @@ from archdsl.syntax import ast
 
 def evaluate(expr: ast.Expr, frame: Frame) -> Value:
     """The value of an expression; UNKNOWN after an error, which is then reported."""
-    frame.step(expr.span)
-    frame.enter(expr.span)
+    frame.enter(expr.span, 1)
     try:
         value = _EVALUATORS[type(expr)](expr, frame)
     finally:
@@ -227,7 +226,7 @@ def _chained(expr: ast.Chained, frame: Frame) -> Value:
         return _comparisons(expr, frame)
     value = evaluate(expr.operands[0], frame)
     for sign, operand in zip(expr.operators, expr.operands[1:], strict=True):
-        span = expr.operands[0].span.to(operand.span)
+        span = expr.span if len(expr.operands) == 2 else expr.operands[0].span.to(operand.span)
         other = evaluate(operand, frame)
         if sign.text == "*" and is_layer(value) and isinstance(other, Scalar) and not other.is_whole:
             report_not_whole("a repeat", operand, other, frame)

@@ -12,6 +12,7 @@ from archdsl.elaborate.known import Key, Known
 from archdsl.elaborate.values import Binding, BlockLayer, Value, weight
 from archdsl.ir.graph import Auxiliary, Graph, InitRule, Node, Wire
 from archdsl.limits import CALLS, ITEMS, LEVELS, NODES, ROWS, STEPS, Limit
+from archdsl.record import record
 from archdsl.scalar import Scalar
 from archdsl.source import Span
 from archdsl.syntax import ast
@@ -66,7 +67,7 @@ class Assembly:
     rows: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallSite:
     """From where a block or function was called."""
 
@@ -93,8 +94,9 @@ class Frame:
         """The innermost binding of `name` in this scope and those around it."""
         frame: Frame | None = self
         while frame is not None:
-            if name in frame.names:
-                return frame.names[name]
+            binding = frame.names.get(name)
+            if binding is not None:
+                return binding
             frame = frame.outer
         return None
 
@@ -144,23 +146,21 @@ class Frame:
         self.session.spent = True
         self.give_up(limit, span)
 
-    def enter(self, span: Span) -> None:
-        """One level further in; whoever enters leaves by `session.level -= 1`."""
+    def enter(self, span: Span, count: int = 0) -> None:
+        """One level further in, after so many steps; whoever enters leaves by `session.level -= 1`."""
         session = self.session
+        session.steps += count
+        if session.steps > STEPS.value:
+            self.spend(STEPS, span)
         if session.level >= LEVELS.value:
             self.give_up(LEVELS, span)
         session.level += 1
 
-    @contextmanager
-    def deeper(self, span: Span) -> Generator[None]:
+    def deeper(self, span: Span) -> _Deeper:
         """One call inside another."""
         if self.session.depth >= CALLS.value:
             self.give_up(CALLS, span)
-        self.session.depth += 1
-        try:
-            yield
-        finally:
-            self.session.depth -= 1
+        return _Deeper(self.session)
 
     @contextmanager
     def row(self, span: Span) -> Generator[None]:
@@ -183,14 +183,35 @@ class Frame:
         finally:
             self.session.running.discard(key)
 
-    @contextmanager
-    def detached(self) -> Generator[list[Node]]:
+    def detached(self) -> _Detached:
         """Nodes made inside go to the list that is given, not to the graph."""
-        kept, self.assembly.nodes = self.assembly.nodes, []
-        try:
-            yield self.assembly.nodes
-        finally:
-            self.assembly.nodes = kept
+        return _Detached(self.assembly)
+
+
+# Every call and every layer of a chain goes through one of these: a generator as context takes four times as long.
+
+
+class _Deeper:
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def __enter__(self) -> None:
+        self.session.depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.session.depth -= 1
+
+
+class _Detached:
+    def __init__(self, assembly: Assembly) -> None:
+        self.assembly, self.kept = assembly, assembly.nodes
+
+    def __enter__(self) -> list[Node]:
+        self.assembly.nodes = []
+        return self.assembly.nodes
+
+    def __exit__(self, *_: object) -> None:
+        self.assembly.nodes = self.kept
 
 
 def blamed(diagnostic: Diagnostic, site: CallSite | None) -> Diagnostic:

@@ -129,6 +129,7 @@ Value = Union[Scalar, bool, str, None, tuple["Value", ...], Wire, Join, Layer, F
 # Sets of exact types, as none has subclasses: a look into a set is a tenth of `isinstance` with so many types.
 LAYERS: frozenset[type] = frozenset({OpLayer, BlockLayer, Sequence, Repeat, Shared, Named})
 COMPOUND = LAYERS | {tuple}
+TENSORS: frozenset[type] = frozenset({Wire, Join})
 
 
 def parts(value: Value) -> tuple[Value, ...]:
@@ -173,7 +174,7 @@ def is_layer(value: Value) -> TypeIs[Layer]:
 
 def is_tensor(value: Value) -> TypeIs[Tensor]:
     """Whether a value is a tensor, or a join that will be one."""
-    return isinstance(value, (Wire, Join))
+    return type(value) in TENSORS
 
 
 def is_number(value: Value) -> TypeIs[Scalar]:

@@ -43,15 +43,13 @@ class Wire:
 
 def plain(attrs: dict[str, Value]) -> dict[str, Value]:
     """Attributes without the expressions that made them."""
-    return {name: _plain_value(value) for name, value in attrs.items()}
+    return {name: value.value if isinstance(value, Scalar) else _plain_value(value) for name, value in attrs.items()}
 
 
 def _plain_value(value: Value) -> Value:
-    if isinstance(value, Scalar):
-        return value.value
     if isinstance(value, tuple):
-        return tuple(_plain_value(item) for item in value)
-    return value
+        return tuple([_plain_value(item) for item in value])
+    return value.value if isinstance(value, Scalar) else value
 
 
 @dataclass(eq=False, slots=True)

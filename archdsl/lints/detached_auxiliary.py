@@ -29,6 +29,8 @@ def check(context: Context) -> Iterator[Finding]:
     """Auxiliary outputs with no learning layer in common with the output."""
     for network in context.networks:
         flow = network.flow
+        if not flow.auxiliary.sources:
+            continue
         trunk = upstream([flow.output])
         for head in flow.auxiliary.sources:
             shared = [s for key, s in upstream(head).items() if key in trunk and s.name in _LEARNING]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from math import prod
-from typing import cast
+from typing import Any, cast
 
 from archdsl.ops.op import Attrs, Dim, Misfit, Shape, Value
 from archdsl.scalar import Number, Scalar, value_of
@@ -25,7 +25,8 @@ def is_traced(value: Value) -> bool:
 
 def whole(attrs: Attrs, name: str) -> Dim:
     """A whole-number attribute, traced where it was."""
-    return cast(Dim, attrs[name])
+    value: Any = attrs[name]
+    return value
 
 
 def count(attrs: Attrs, name: str) -> int:
@@ -55,8 +56,8 @@ def pair(attrs: Attrs, name: str) -> tuple[Dim, Dim]:
 
 def as_pair(value: Value) -> tuple[Dim, Dim]:
     """One number for both directions, or the two given."""
-    both = value if isinstance(value, tuple) else (value, value)
-    return cast("tuple[Dim, Dim]", both)
+    both: Any = value if isinstance(value, tuple) else (value, value)
+    return both
 
 
 def sides(value: Value) -> tuple[Dim, Dim, Dim, Dim]:

@@ -13,6 +13,7 @@ from enum import Enum
 from fractions import Fraction
 from typing import Union
 
+from archdsl.record import value
 from archdsl.scalar import Scalar
 
 Dim = int | Scalar
@@ -33,6 +34,8 @@ REQUIRED = Required.REQUIRED
 
 class Kind(Enum):
     """What a parameter takes; the text is what messages call it."""
+
+    __hash__ = object.__hash__  # a table is asked by kind for every argument; Enum's own is slow
 
     COUNT = "a whole number of at least 1"
     WHOLE = "a whole number of at least 0"
@@ -75,7 +78,7 @@ class Misfit:
     param: str | None = None  # the parameter to blame, where one is
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Weight:
     """A learned tensor of a primitive. `name` is the PyTorch attribute path inside the layer."""
 

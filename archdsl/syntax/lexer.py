@@ -137,14 +137,12 @@ def _comment(source: Source, text: str, start: int, end: int) -> Comment:
 
 def _over_limit(source: Source, kind: str | None, start: int, end: int, bag: Diagnostics) -> bool:
     """Whether a name or number is too long to be meant (reported); the rest of the text is read all the same."""
+    if end - start <= min(NAME.value, DIGITS.value):
+        return False
     span = Span(source, start, end)
     if kind == "NAME" and end - start > NAME.value:
         bag.add(errors.over_limit(NAME, span))
-    elif (
-        kind == "NUMBER"
-        and sum(map(str.isdigit, source.text[start : start + 200])) > DIGITS.value
-        and (sum(map(str.isdigit, span.text)) > DIGITS.value)
-    ):
+    elif kind == "NUMBER" and sum(map(str.isdigit, span.text)) > DIGITS.value:
         bag.add(errors.over_limit(DIGITS, span))
     else:
         return False

@@ -23,27 +23,28 @@ from archdsl.diagnostic import Severity
 from archdsl.lints.flow import Step
 from archdsl.lints.rule import Context, Finding, Rule
 
+_DROPOUTS, _POOLS = ("dropout", "channel_dropout"), ("max_pool", "avg_pool")
 _ONE = {"subsample": "stride", "upsample": "scale", "channel_shuffle": "groups", "pixel_shuffle": "factor"}
 
 
 def check(context: Context) -> Iterator[Finding]:
     """Layers of the user's own text that give back their input."""
     for flow in context.flows():
-        for step in flow.steps:
+        for step in flow.named((*_DROPOUTS, *_POOLS, *_ONE)):
             reason = _reason(step)
             if reason and step.node is not None and not step.node.span.source.library:
                 yield Finding(step.span, f"`{step.name}` does nothing here: {reason}", hint="leave it out")
 
 
 def _reason(step: Step) -> str | None:
-    if step.name in ("dropout", "channel_dropout"):
+    if step.name in _DROPOUTS:
         return "its probability is 0" if _zero_is_written(step) else None
     if step.name in _ONE:
         name = _ONE[step.name]
         return f"its {name} is 1" if step.attrs.get(name) == 1 and step.given(name) else None
-    if step.name in ("max_pool", "avg_pool") and step.inputs[0][1:] == step.outputs[0][1:] == (1, 1):
+    if step.name in _POOLS and step.inputs[0][1:] == step.outputs[0][1:] == (1, 1):
         return "the map is a single pixel"
-    if step.name in ("max_pool", "avg_pool"):
+    if step.name in _POOLS:
         return "its window is a single pixel" if step.number("kernel") == step.number("stride") == 1 else None
     return None
 

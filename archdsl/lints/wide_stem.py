@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from archdsl.diagnostic import Severity
+from archdsl.ir.graph import all_graphs
 from archdsl.lints.rule import Context, Finding, Rule
 
 _STEM = 16
@@ -27,7 +28,7 @@ _STEM = 16
 def check(context: Context) -> Iterator[Finding]:
     """First convolutions wider than 16 in networks of the library's wide units."""
     for flow in context.flows():
-        if not any(step.graph.name == "wide" and step.graph.kind == "block" for step in flow.steps):
+        if not any(graph.name == "wide" and graph.kind == "block" for graph in all_graphs(flow.root)):
             continue
         for step in flow.input.readers:
             width = step.outputs[0][0] if step.outputs else 0

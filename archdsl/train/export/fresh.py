@@ -43,7 +43,8 @@ for number in range({count}):
     with torch.no_grad():
         found = {answer}
     found = found if isinstance(found, (tuple, list)) else [found]
-    save_file({{str(n): torch.as_tensor(part).contiguous().clone() for n, part in enumerate(found)}}, f"found-{{number}}")
+    parts = {{str(n): torch.as_tensor(part).contiguous().clone() for n, part in enumerate(found)}}
+    save_file(parts, f"found-{{number}}")
 """
 
 

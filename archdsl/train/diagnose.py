@@ -15,10 +15,11 @@ from archdsl.train.network import outputs
 from archdsl.train.synced_norm import apart
 
 
-def first_not_finite(model: nn.Module, batch: Batch, device: Device) -> str:
+def first_not_finite(model: nn.Module, batch: Batch, device: Device, lost: bool) -> str:
     """Where the first number that is not finite turns up when a batch passes through, in words for a message.
 
-    The state of the network and of chance is left as it was, so that nothing of the failed step remains.
+    `lost` is whether it was the loss that was not finite. The state of the network and of chance is left as it was, so
+    that nothing of the failed step remains.
     """
     if not batch.images.isfinite().all():
         return "the images hold numbers that are not finite"
@@ -35,7 +36,9 @@ def first_not_finite(model: nn.Module, batch: Batch, device: Device) -> str:
             handle.remove()
         for name, buffer in model.named_buffers():
             buffer.copy_(buffers[name])
-    return found[0] if found else _gradient(model)
+    if found:
+        return found[0]
+    return "the loss is not finite" if lost else _gradient(model)
 
 
 def _leaves(model: nn.Module) -> list[tuple[str, nn.Module]]:
@@ -55,4 +58,4 @@ def _gradient(model: nn.Module) -> str:
     for name, parameter in reversed(list(model.named_parameters())):
         if parameter.grad is not None and not parameter.grad.isfinite().all():
             return f"the gradient of `{name}` is not finite"
-    return "the loss is not finite"
+    return "a gradient is not finite"

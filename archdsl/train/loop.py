@@ -205,8 +205,9 @@ class Trainer:
 
     def _cause(self, batch: Batch) -> str:
         """The place, as the first rank says whose own numbers they are; of averaged gradients each sees the same."""
-        place = first_not_finite(self.model, batch, self.device)
-        mine = place if bool(self.stepper.unsound) else ""
+        unsound = bool(self.stepper.unsound)
+        place = first_not_finite(self.model, batch, self.device, unsound)
+        mine = place if unsound else ""
         said = {rank: text.decode() for rank, text in enumerate(self.team.gathered(mine.encode())) if text}
         for rank, text in said.items():
             return f"rank {rank}: {text}" if self.team.size > 1 else text

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Any, cast
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
 
@@ -61,10 +62,10 @@ class SyncedNorm(_BatchNorm):
             return super().forward(input)
         x = input.float()
         dims = [d for d in range(x.dim()) if d != 1]
-        count = all_reduce(x.new_tensor(x.numel() / x.shape[1]))
-        mean = all_reduce(x.sum(dims)) / count
+        count = _total(x.new_tensor(x.numel() / x.shape[1]))
+        mean = _total(x.sum(dims)) / count
         centred = x - _across(mean, x)
-        variance = all_reduce(centred.square().sum(dims)) / count
+        variance = _total(centred.square().sum(dims)) / count
         self._remember(mean.detach(), variance.detach() * count / (count - 1))
         y = centred * _across((variance + self.eps).rsqrt(), x)
         if self.affine:
@@ -79,6 +80,24 @@ class SyncedNorm(_BatchNorm):
         share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
         self.running_mean.lerp_(mean, share)
         self.running_var.lerp_(variance, share)
+
+
+class _Total(torch.autograd.Function):
+    """The sum over all ranks. Each rank's part is in every rank's sum, so its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(ctx: Any, mine: Tensor) -> Tensor:
+        whole = mine.clone()
+        dist.all_reduce(whole)
+        return whole
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return _Total.forward(ctx, *gradients)
+
+
+def _total(mine: Tensor) -> Tensor:
+    return cast("Tensor", _Total.apply(mine))
 
 
 def _across(channels: Tensor, x: Tensor) -> Tensor:

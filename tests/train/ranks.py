@@ -40,6 +40,7 @@ from archdsl.train.data import Images, Request, load
 from archdsl.train.distributed import Portion
 from archdsl.train.loop import Trainer
 from archdsl.train.signals import SIGNALS, Flag
+from archdsl.train.step import Stepper
 
 RECIPE = Recipe(augment=(Flip(),), optimizer=Sgd(lr=0.05), epochs=2, batch=32)
 JOBS = {
@@ -225,6 +226,8 @@ def doing(frame: FrameType | None) -> tuple[str, int]:
 def prepare(rank: int, request: dict[str, Any]) -> None:
     """Let the fault happen when its time comes, and write down which images are trained on."""
     fault, log = request.get("fault") or {"rank": None}, request.get("log")
+    if request.get("careless"):
+        Stepper._may_update = lambda *_: True  # type: ignore[method-assign]
     step, between, refuse = Trainer._step, Trainer._between_steps, Trainer._batch
 
     def logged(self: Trainer, portion: Portion, taken: Any) -> Batch:
@@ -255,6 +258,11 @@ def bad_loss(trainer: Trainer, _: Batch) -> None:
     trainer.stepper.objective = lambda *given: objective(*given) * float("nan")
 
 
+def bad_layer(trainer: Trainer, _: Batch) -> None:
+    """Weights whose products are beyond the largest number."""
+    next(trainer.model.parameters()).detach().fill_(3e38)
+
+
 def bad_gradient(trainer: Trainer, _: Batch) -> None:
     """As an operation would give that has no derivative at this place."""
     list(trainer.model.parameters())[-1].register_hook(lambda gradient: gradient * float("inf"))
@@ -264,6 +272,7 @@ POISONS: dict[str, Callable[[Trainer, Batch], object]] = {
     "nan": lambda _, batch: batch.images[0, 0, 0, 0].fill_(float("nan")),
     "inf": lambda _, batch: batch.images[-1].fill_(float("inf")),
     "label": lambda _, batch: batch.labels[:1].fill_(-100),
+    "layer": bad_layer,
     "loss": bad_loss,
     "gradient": bad_gradient,
 }

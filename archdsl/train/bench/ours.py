@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import io
 from collections.abc import Callable, Generator
-from itertools import islice
+from itertools import count, islice
 
 import torch
 from rich.console import Console
@@ -21,6 +21,7 @@ from archdsl.train.loss import total
 from archdsl.train.normalize import through, to_float
 from archdsl.train.optimizer import Optimizer
 from archdsl.train.progress import Reporter
+from archdsl.train.randomness import key, permutation
 from archdsl.train.signals import Flag
 from archdsl.train.state import Plan
 
@@ -42,11 +43,7 @@ class Paced(Trainer):
 
     def begin_anew(self, _steps: int) -> None:
         """The weights of the start, so that no rate is that of a network which has diverged."""
-        self.model.load_state_dict(self.start)
-        for memory in self.stepper.optimizer.inner.state.values():
-            for value in memory.values():
-                if isinstance(value, Tensor):
-                    value.zero_()
+        _begin_anew(self.model, self.start, self.stepper.optimizer.inner)
 
     @property
     def obstacle(self) -> str:
@@ -86,7 +83,7 @@ class Bare:
 
     def begin_anew(self, _steps: int) -> None:
         """The weights of the start."""
-        self.model.load_state_dict(self.trainer.start)
+        _begin_anew(self.model, self.trainer.start, self.optimizer)
 
     def load(self, steps: int) -> None:
         """The images of so many steps, for nothing: the input pipeline alone."""
@@ -104,11 +101,19 @@ class Bare:
             self.optimizer.step()
 
     def _batches(self) -> Generator[Batch]:
-        """Batch after batch, for ever."""
+        """The trainer's batches, for ever."""
         split, normalize, records = self.trainer.train_split, self.trainer.normalize, self.recipe.augment
-        while True:
-            order = torch.randperm(len(split)).split(self.recipe.batch)
-            for number, index in enumerate(order):
+        for epoch in count():
+            order = permutation(key(self.recipe.seed, epoch), len(split)).to(self.device.device)
+            for number, index in enumerate(order.split(self.recipe.batch)):
                 pixels, labels = split.take(index)
-                images = through(normalize, to_float(pixels))
-                yield augment(records, Batch(images, labels), Chance(0, 0, index, number), 0.0)
+                batch = Batch(through(normalize, to_float(pixels)), labels)
+                yield augment(records, batch, Chance(self.recipe.seed, epoch, index, number), 0.0)
+
+
+def _begin_anew(model: nn.Module, start: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> None:
+    model.load_state_dict(start)
+    for memory in optimizer.state.values():
+        for value in memory.values():
+            if isinstance(value, Tensor):
+                value.zero_()

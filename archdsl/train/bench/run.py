@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from time import perf_counter
+from time import perf_counter, process_time
 
 import torch
 from torch import nn
@@ -47,7 +47,7 @@ def measure(asked: Asked, job: Job, graph: Graph, hardware: Hardware | None = No
     with TemporaryDirectory(prefix="archdsl-bench-") as folder:
         path = Path(folder) / "model.py"
         write_atomic(path, job.module.encode())
-        return _Bench(asked, job, graph, network.build(path, job), path.parent, hardware or Hardware.found()).result()
+        return Bench(asked, job, graph, network.build(path, job), path.parent, hardware or Hardware.found()).result()
 
 
 def _check(job: Job, graph: Graph) -> None:
@@ -97,7 +97,7 @@ class _Entry:
         return self.trainer.device
 
 
-class _Bench:
+class Bench:
     """Everything that takes part, set up once."""
 
     def __init__(
@@ -132,10 +132,10 @@ class _Bench:
             workers=asked.workers,
             peaks=peaks,
             bandwidth=median(rates["bandwidth"]),
-            modes=[self._mode(PLAIN, "fp32", rates)] + [self._entry_mode(entry, rates) for entry in self.entries],
+            modes=[mode(name, precision, self.job.macs or 0, rates) for name, precision in self._modes()],
             skipped=self.skipped,
             input=pipeline,
-            overhead=self._overhead(clock),
+            overhead=self._overhead(),
             roofline=self._roofline(rates),
         )
 
@@ -188,10 +188,10 @@ class _Bench:
         batch, loader = self.recipe.batch, self.loader
         images = torch.randn(batch, *self.job.image or ())
         yield Contestant(PLAIN, batch, self.loop.train, loader.ready, share=4, steps=2)
-        yield Contestant(_answering(PLAIN), batch, self.loop.answer(images))
+        yield Contestant(answering(PLAIN), batch, self.loop.answer(images))
         for entry in self.entries:
             yield Contestant(entry.name, batch, entry.trainer.work, entry.trainer.begin_anew, share=4)
-            yield Contestant(_answering(entry.name), batch, entry.trainer.answers(images))
+            yield Contestant(answering(entry.name), batch, entry.trainer.answers(images))
         yield Contestant("PIL", batch, loader.drain, loader.ready, steps=4)
         yield Contestant("input", batch, self.bare.load)
         yield from self._limits()
@@ -202,44 +202,55 @@ class _Bench:
             yield Contestant(f"peak {name}", *roofline.multiplying(where, dtype), share=0.5)
         yield Contestant("bandwidth", *roofline.streaming(where), share=0.5)
 
+    def _modes(self) -> list[tuple[str, str]]:
+        return [(PLAIN, "fp32"), *((entry.name, entry.device.precision_name) for entry in self.entries)]
+
     def _precisions(self) -> dict[str, torch.dtype]:
         return {"fp32": torch.float32} | {e.device.precision_name: e.device.precision for e in self.entries}
 
     # --- what is made of the rates
 
-    def _entry_mode(self, entry: _Entry, rates: Rates) -> Mode:
-        return self._mode(entry.name, entry.device.precision_name, rates)
+    def _overhead(self) -> Overhead:
+        """Step by step in turns: a percent is less than what the machine's pace changes within a second.
 
-    def _mode(self, name: str, precision: str, rates: Rates) -> Mode:
-        flops = TRAINING * 2.0 * (self.job.macs or 0)
-        return Mode(
-            name=name,
-            precision=precision,
-            training=median(rates[name]),
-            training_ratio=ratio(rates, name, PLAIN),
-            mfu=ratio(rates, name, f"peak {precision}", flops),
-            inference=median(rates[_answering(name)]),
-            inference_ratio=ratio(rates, _answering(name), _answering(PLAIN)),
-        )
-
-    def _overhead(self, clock: Clock) -> Overhead:
-        """Step by step in turns: a percent is less than what the machine's pace changes within a second."""
+        On a CPU in seconds of this process, which do not grow when others take the cores.
+        """
+        clock = process_time if self.auto.reads_are_free else _clock(self.auto.device)
         trainer, bare = self.best.trainer, self.bare
-        trainer.begin_anew(0)
-        bare.begin_anew(0)
-        both = [Contestant("trainer", 1, trainer.work), Contestant("bare", 1, bare.work)]
+        both = [
+            Contestant("trainer", 1, trainer.work, trainer.begin_anew),
+            Contestant("bare", 1, bare.work, bare.begin_anew),
+        ]
         step = sum(contestant.turn(clock) + contestant.turn(clock) for contestant in both) / 2
         pairs = min(max(round(0.25 * self.asked.seconds / step), 3), _PAIRS)
         found = ratio(paced(both, pairs, clock), "bare", "trainer")
         return Overhead(self.best.name, Ratio(found.median - 1, found.low - 1, found.high - 1), pairs)
 
     def _roofline(self, rates: Rates) -> Roofline:
-        precision = self.best.device.precision_name
-        width = self.best.device.precision.itemsize
-        peak = roofline.Peak(median(rates[f"peak {precision}"]), median(rates["bandwidth"]), width)
-        bounds = roofline.bounds(roofline.layers(self.graph), peak, self.recipe.batch)
-        measured = median(rates[_answering(self.best.name)])
-        return Roofline(self.best.name, bounds, measured * sum(bound.seconds for bound in bounds))
+        """The limits by the median peaks; the share that was reached by the peaks of each round."""
+        precision, width = self.best.device.precision_name, self.best.device.precision.itemsize
+        found = roofline.layers(self.graph)
+        flops, memory = rates[f"peak {precision}"], rates["bandwidth"]
+
+        def limits(flops: float, memory: float) -> list[roofline.Bound]:
+            return roofline.bounds(found, roofline.Peak(flops, memory, width), self.recipe.batch)
+
+        rounds = zip(rates[answering(self.best.name)], flops, memory, strict=True)
+        reached = median(rate * sum(bound.seconds for bound in limits(*peaks)) for rate, *peaks in rounds)
+        return Roofline(self.best.name, limits(median(flops), median(memory)), reached)
+
+
+def mode(name: str, precision: str, macs: int, rates: Rates) -> Mode:
+    """What the rates of a mode come to."""
+    return Mode(
+        name=name,
+        precision=precision,
+        training=median(rates[name]),
+        training_ratio=ratio(rates, name, PLAIN),
+        mfu=ratio(rates, name, f"peak {precision}", factor=TRAINING * 2.0 * macs),
+        inference=median(rates[answering(name)]),
+        inference_ratio=ratio(rates, answering(name), answering(PLAIN)),
+    )
 
 
 def _ways(precision: str) -> list[tuple[str, str, str]]:
@@ -253,7 +264,8 @@ def _ways(precision: str) -> list[tuple[str, str, str]]:
     ]
 
 
-def _answering(name: str) -> str:
+def answering(name: str) -> str:
+    """What the rates of a mode's inference are called."""
     return f"{name}, answering"
 
 

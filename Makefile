@@ -1,5 +1,6 @@
 # make test     everything that must hold, in a few minutes
 # make prove    the long proofs, before a release; ends with a table of what they did
+# make prove-gpu  what only a GPU can prove: docs/gpu.md; ARCHDSL_GPU=cpu rehearses it
 # make demo     lint, compile and train, as in the README
 # make update   write again what is derived: the parser's tables, the published schema, the reference, generated/,
 #               the table in the README
@@ -10,7 +11,7 @@
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: test prove demo update check venv clean
+.PHONY: test prove prove-gpu demo update check venv clean
 
 JOBS ?= 2
 BIN := .venv/bin
@@ -29,6 +30,9 @@ prove: venv
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'prove or promised' --soak || status=$$?
 	$(BIN)/python tests/soak.py
 	exit $$status
+
+prove-gpu: venv
+	$(BIN)/python -m pytest -n 0 -v -s -rs tests/gpu
 
 demo: export OMP_NUM_THREADS := $(JOBS)
 demo: venv

@@ -18,9 +18,25 @@ from torch import Tensor, nn
 from torch._dynamo.exc import TorchDynamoException
 
 from archdsl.recipe import Recipe
-from archdsl.recipe.records import Adam, Constant, Mixup, PadCrop, Sgd
+from archdsl.recipe.records import (
+    Adam,
+    Affine,
+    Augment,
+    Colour,
+    Constant,
+    Crop,
+    Cutmix,
+    Cutout,
+    Flip,
+    Mixup,
+    PadCrop,
+    PcaColour,
+    ResizedCrop,
+    Sgd,
+)
 from archdsl.train import checkpoint, engine, loop, run
 from archdsl.train import device as device_module
+from archdsl.train.augment import Batch, Chance, augment
 from archdsl.train.device import Device
 from archdsl.train.engine import WARM_UP, Compiled
 from archdsl.train.job import Job
@@ -250,6 +266,27 @@ def test_nothing_in_a_step_makes_the_host_wait(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(loop.Trainer, "_step", unread)
     trained(tmp_path, monkeypatch, blind(), job(ADAM))
     assert len(steps) == STEPS
+
+
+RECORDS = [
+    PadCrop(pad=1, mode="reflect"),
+    Crop(size=6),
+    ResizedCrop(size=6),
+    Flip(),
+    Cutout(size=3),
+    Affine(rotate=10.0, scale=0.1, shift=0.1, shear=0.1),
+    Colour(brightness=0.1, contrast=0.1, saturation=0.1),
+    PcaColour(),
+    Mixup(alpha=0.3),
+    Cutmix(alpha=1.0),
+]
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.kind)
+def test_no_augmentation_makes_the_host_wait(record: Augment) -> None:
+    images, index, colours = torch.rand(4, 3, 8, 8), torch.arange(4), torch.eye(3)
+    with Unread():
+        augment((record,), Batch(images, index), Chance(0, 0, index, 0), 0.0, colours)
 
 
 def test_a_read_would_be_seen() -> None:

@@ -1,9 +1,9 @@
 """Kills training runs with SIGKILL at random moments until they finish, and compares what they leave behind.
 
-    python killing.py FOLDER KILLS [SEED]
+    python killing.py FOLDER KILLS [SEED [FORGETFUL]]
 
 A fork server: this process imports torch and never trains; each child inherits the imports and runs one training
-(0.3 s instead of 3). Prints one line of JSON.
+(0.3 s instead of 3). Prints one line of JSON. A run that is forgetful goes on with other random numbers: most training does.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import torch
 import torch._dynamo  # optimisers load it at their first step, which would be most of a child's life
 from harness import digest, few, go, job
 
-from archdsl.train import checkpoint, run
+from archdsl.train import checkpoint, run, saving
 
 
 def child(out: Path, resume: bool) -> int:
@@ -61,7 +61,9 @@ def readable(out: Path) -> bool:
     return True
 
 
-def main(folder: Path, kills: int, seed: int = 0) -> None:
+def main(folder: Path, kills: int, seed: int = 0, forgetful: int = 0) -> None:
+    if forgetful:
+        saving._restore_chance = lambda rank, saved: None
     torch.set_num_threads(1)
     run.load = few
     chance = random.Random(seed)

@@ -39,6 +39,7 @@ from archdsl.train.augment import Batch
 from archdsl.train.data import Images, Request, load
 from archdsl.train.distributed import Portion
 from archdsl.train.loop import Trainer
+from archdsl.train.randomness import permutation
 from archdsl.train.signals import SIGNALS, Flag
 from archdsl.train.step import Stepper
 
@@ -224,7 +225,13 @@ def doing(frame: FrameType | None) -> tuple[str, int]:
 
 
 def prepare(rank: int, request: dict[str, Any]) -> None:
-    """Let the fault happen when its time comes, and write down which images are trained on."""
+    """Let the fault happen when its time comes, and write down which images are trained on.
+
+    With `shuffled` the order of images is the process's own, instead of a function of seed and epoch.
+    """
+    if request.get("shuffled"):
+        own = int.from_bytes(os.urandom(4), "big")
+        loop.permutation = lambda key, count: permutation(key ^ own << 1, count)
     fault, log = request.get("fault") or {"rank": None}, request.get("log")
     if request.get("careless"):
         Stepper._may_update = lambda *_: True  # type: ignore[method-assign]

@@ -1,12 +1,13 @@
-"""Several processes train as one would: the same weights, the same stops, and never a wait for one that is gone."""
+"""Several processes train as one would: the same weights, the same stops, and never a wait for one that is gone.
+
+Each image once an epoch, whatever the ranks: `promises/test_r25_each_image_once.py`.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -119,49 +120,6 @@ def test_a_number_that_is_not_finite_on_one_rank_stops_all_before_the_update(tmp
     assert all(weight.isfinite().all() for weight in weights(out).values())
 
 
-def seen(log: Path) -> Counter[tuple[int, int]]:
-    """How often each image of each epoch counts: of a step that was done again, the last time."""
-    steps: dict[tuple[int, int], list[list[int]]] = {}
-    runs: list[dict[tuple[int, int], list[list[int]]]] = []
-    for path in sorted(log.parent.glob(f"{log.name}-*")):
-        done: dict[tuple[int, int], list[list[int]]] = {}
-        for line in path.read_text().splitlines():
-            epoch, place, ids = json.loads(line)
-            done.setdefault((epoch, place), []).append(ids)
-        runs.append(done)
-    for done in runs:
-        steps |= done
-    return Counter((epoch, i) for (epoch, _), parts in steps.items() for ids in parts for i in ids)
-
-
-def chain(tmp_path: Path, launch: Launch, sizes: list[int], number: int):
-    """A run whose every part has another number of ranks, killed within each but the last."""
-    out, log = tmp_path / f"a{number}", tmp_path / f"log{number}"
-    for part, size in enumerate(sizes):
-        last = part == len(sizes) - 1
-        fault = None if last else {"rank": size - 1, "step": 3 * (part + 1), "what": "SIGKILL"}
-        options = {"save_steps": 2, "resume": part > 0}
-        done = launch(out, size, "chance", options=options, fault=fault, log=f"{log}-{part}")
-        assert (done["codes"] == [0] * size) == last, done["texts"]
-    counted = seen(log)
-    assert set(counted.values()) == {1}
-    assert len(counted) == 2 * 163
-
-
-def test_each_image_counts_once_an_epoch_whatever_the_ranks(tmp_path: Path, launch: Launch):
-    for number, sizes in enumerate([[1, 2, 1], [2, 3, 2]]):
-        chain(tmp_path, launch, sizes, number)
-
-
-@pytest.mark.prove
-def test_each_image_counts_once_over_two_hundred_chains(tmp_path: Path, launch: Launch):
-    import random
-
-    drawn = random.Random(0)
-    for number in range(200):
-        chain(tmp_path, launch, [drawn.randint(1, 4) for _ in range(drawn.randint(2, 4))], number)
-
-
 def test_another_number_of_ranks_is_said(tmp_path: Path, launch: Launch):
     out = tmp_path / "a"
     assert launch(out, 2, fault={"rank": 1, "step": 5, "what": "SIGTERM"})["codes"] == [75, 75]
@@ -180,6 +138,7 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "
 
 
 @pytest.mark.prove
+@pytest.mark.promised("R23", of="ranks that torchrun restarted")
 def test_torchrun_restarts_a_killed_rank(tmp_path: Path):
     """The real launcher, which this file otherwise stands in for, once."""
     script = tmp_path / "rank.py"

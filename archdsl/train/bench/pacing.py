@@ -77,7 +77,8 @@ class Ratio:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.median:.2f}"
+        quarters = f" ({self.low:.2f}–{self.high:.2f})" if self.low < self.high else ""
+        return f"{self.median:.2f}{quarters}"
 
 
 def ratio(rates: Rates, name: str, base: str, factor: float = 1.0) -> Ratio:

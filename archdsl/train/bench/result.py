@@ -102,14 +102,14 @@ def _head(result: Result) -> list[str]:
 
 
 def _modes(result: Result) -> list[str]:
-    head = f"{'':14}  {'training':>21}  {'':>6}  {'inference':>21}"
-    names = f"{'':14}  {'images/s':>10} {'× plain':>10}  {'MFU':>6}  {'images/s':>10} {'× plain':>10}"
+    head = f"{'':14}  {'training':27}  {'':>6}  inference"
+    names = f"{'':14}  {'images/s':>9}  {'× plain':16}  {'MFU':>6}  {'images/s':>9}  {'× plain':16}"
     return [head, names, *map(_mode, result.modes)]
 
 
 def _mode(mode: Mode) -> str:
-    trained = f"{mode.training:10,.0f} {mode.training_ratio!s:>10}  {mode.mfu.median:6.1%}"
-    return f"{mode.name:14}  {trained}  {mode.inference:10,.0f} {mode.inference_ratio!s:>10}"
+    trained = f"{mode.training:9,.0f}  {mode.training_ratio!s:16}  {mode.mfu.median:6.1%}"
+    return f"{mode.name:14}  {trained}  {mode.inference:9,.0f}  {mode.inference_ratio!s:16}"
 
 
 def _skipped(result: Result) -> list[str]:
@@ -122,7 +122,7 @@ def _rest(result: Result) -> list[str]:
     other = f"a DataLoader of PIL pictures with {workers}, {found.other:,.0f}"
     middle = f"half of {over.pairs} pairs between {over.share.low:+.1%} and {over.share.high:+.1%}"
     return [
-        f"input     {found.ours:,.0f} images/s padded, cut, mirrored, normalised: {found.ratio} × {other}",
+        f"input     {found.ours:,.0f} images/s padded, cut, mirrored, normalised: {found.ratio} times {other}",
         f"trainer   {over.share.median:+.1%} over the same step by hand, {over.mode} ({middle})",
     ]
 

@@ -16,6 +16,7 @@ import torch
 from exporting import of_source, stirred
 from harness import RECIPE, go, job
 from torch import Tensor
+from typer.testing import CliRunner
 
 from archdsl import cli, export_commands
 from archdsl.console import Exit
@@ -187,6 +188,29 @@ def test_tensors_of_the_preparation_go_along(tmp_path: Path, monkeypatch: pytest
 def test_flags_that_do_not_fit_are_refused(spec: str, target: str, request_: Request, more: Any, words: str) -> None:
     with pytest.raises(Misuse, match=words):
         export(spec, target, request_, **more)
+
+
+def test_the_flags_of_the_program_arrive(spec: str) -> None:
+    words = (
+        "export",
+        spec,
+        "--to",
+        "torchscript",
+        "-p",
+        "classes=7",
+        "--seed",
+        "4",
+        "--batch",
+        "3",
+        "--fold-bn",
+        "-o",
+        "a.pt",
+    )
+    done = CliRunner().invoke(cli.app, words)
+    assert done.exit_code == Exit.CLEAN
+    for part in ("net -> a.pt", "seed 4", "image [3, 3, 8, 8]", "1 batch norms", "in batches of 3:"):
+        assert part in done.stdout
+    assert CliRunner().invoke(cli.app, [*words[:3], "hub", *words[4:]]).exit_code == Exit.MISUSE
 
 
 def test_a_run_has_its_network_already(tmp_path: Path) -> None:

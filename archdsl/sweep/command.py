@@ -50,6 +50,10 @@ def sweep(words: Sequence[str], read: Reader, asked: Asked) -> int:
     """Plan, write the plan down, run what is not finished, print what was found."""
     if asked.form not in table.FORMS:
         raise Misuse(f"--format takes {', '.join(table.FORMS)}, not {asked.form!r}")
+    if (asked.slurm or asked.task is not None) and (asked.jobs != 1 or asked.devices is not None):
+        raise Misuse("--jobs and --devices are for runs on this machine, not for --slurm or --task")
+    if asked.slurm and asked.task is not None:
+        raise Misuse("--slurm writes what then gives each --task: one of them")
     try:
         return _sweep(words, read, asked)
     except TrainTrouble as trouble:
@@ -66,6 +70,8 @@ def _sweep(words: Sequence[str], read: Reader, asked: Asked) -> int:
     if code:
         return code
     new = new.model_copy(update={"runs": runs})
+    if old is None and (strange := [run.name for run in runs if (out / run.name).exists()]):
+        raise Misuse(f"{out} holds {strange[0]}, which is of no sweep: choose another --out")
     if old is not None and (found := list(plan.differences(old, new))):
         raise Misuse(f"{out} holds another sweep: {'; '.join(found)}. Choose another --out")
     return _done(out, new, asked, places)

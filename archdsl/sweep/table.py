@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
@@ -36,23 +36,23 @@ class Entry:
 
 
 def finished(out: Path, run: Run) -> Stored | None:
-    """The run as it is in its folder, if it came to its end. Raises TrainTrouble where it is damaged."""
-    place = out / run.name
-    if not (place / stored.PLAN).is_file() or not stored.is_run(place):
+    """The run as it is in its folder, if it came to its end. One that is damaged did not: `train` will say so."""
+    try:
+        found = stored.load(out / run.name)
+    except TrainTrouble:
         return None
-    found = stored.load(place)
     return found if found.finished and found.rows else None
 
 
 def entries(plan: Plan, out: Path) -> list[Entry]:
-    """The rows, in the order of the plan. A run that cannot be read counts as not finished."""
+    """The rows, in the order of the plan."""
     stem = Path(plan.spec).stem
     groups = groupby(plan.runs, lambda run: (run.variant or stem, run.changes))
     return [_entry(variant, changes, out, list(runs)) for (variant, changes), runs in groups]
 
 
 def _entry(variant: str, changes: tuple[str, ...], out: Path, runs: Sequence[Run]) -> Entry:
-    found = list(_readable(out, runs))
+    found = [one for run in runs if (one := finished(out, run)) is not None]
     return Entry(
         variant,
         changes,
@@ -62,15 +62,6 @@ def _entry(variant: str, changes: tuple[str, ...], out: Path, runs: Sequence[Run
         lowest_test_error=tuple(min(row.test_error for row in run.rows) for run in found),
         paper=next((run.claim for run in found), None),
     )
-
-
-def _readable(out: Path, runs: Iterable[Run]) -> Iterator[Stored]:
-    for run in runs:
-        try:
-            if found := finished(out, run):
-                yield found
-        except TrainTrouble:
-            continue
 
 
 def mean(values: Sequence[float]) -> float | None:

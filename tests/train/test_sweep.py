@@ -116,6 +116,9 @@ def test_what_cannot_be_planned_is_refused(given: Sequence[object], words: str) 
         (("--out", "OUT", "--task", "0"), 2, "give its folder"),
         (("--out", "OUT", "--format", "latex"), 2, "--format takes text, markdown, csv, json"),
         (("--seeds", "2"), 2, "--out DIR"),
+        (("--out", "OUT", "--slurm", "--jobs", "2"), 2, "not for --slurm"),
+        (("--out", "OUT", "--slurm", "--devices", "cuda:0"), 2, "not for --slurm"),
+        (("--out", "OUT", "--slurm", "--task", "1"), 2, "one of them"),
     ],
 )
 def test_a_mistake_is_said_before_anything_runs(spec: Path, words: Sequence[str], code: int, said: str) -> None:
@@ -297,6 +300,13 @@ def test_a_plan_that_was_changed_by_hand_is_refused(spec: Path, standing_in: Pro
         assert said in result.stderr
 
 
+def test_a_run_that_is_of_no_sweep_is_not_taken_for_one_of_it(spec: Path) -> None:
+    (spec.parent / "sweep" / "net-seed0").mkdir(parents=True)
+    result = sweep(spec, "--out", spec.parent / "sweep")
+    assert result.exit_code == 2
+    assert "holds net-seed0, which is of no sweep" in result.stderr
+
+
 def test_a_folder_without_a_plan_and_a_task_that_is_not_there_are_refused(spec: Path, standing_in: Program) -> None:
     standing_in("")
     assert f"{spec.parent} holds no sweep" in sweep(spec.parent).stderr
@@ -361,6 +371,13 @@ def test_every_form_has_the_same_numbers(swept: Path, form: str) -> None:
     assert ("0.11" if form == "csv" else "11.00%") in result.stdout
     assert "2 of 2 are finished" in result.stderr
     assert "begun" not in result.stderr
+
+
+def test_a_run_that_is_damaged_does_not_count_as_finished(swept: Path, tmp_path: Path) -> None:
+    shutil.copytree(swept, tmp_path / "part")
+    (tmp_path / "part" / "narrow_net-seed1" / "metrics.csv").write_text("epoch\nsix\n")
+    result = sweep(tmp_path / "part", "--jobs", 0)
+    assert "1/2" in result.stdout
 
 
 def test_one_run_alone_has_no_deviation(swept: Path, tmp_path: Path) -> None:

@@ -92,6 +92,14 @@ def control(place: Path) -> list[str]:
     return []
 
 
+def early(place: Path) -> str:
+    """What a run says that finds a full disk: before it looks at its data."""
+    fill(place, 0)
+    run.load = None  # type: ignore[assignment]
+    code, text = go(place, WORK)
+    return f"{code}: {text}"
+
+
 def mounted(place: Path, bytes_: int) -> None:
     place.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={bytes_}", "none", str(place)], check=True)
@@ -109,6 +117,8 @@ def main(folder: Path, cases: int, seed: int) -> None:
         report["wrong"] += one(folder / str(number), chance, expected)
     mounted(folder / "control", 1 << 20)
     report["control"] = control(folder / "control")
+    mounted(folder / "early", 1 << 20)
+    report["early"] = early(folder / "early")
     print(json.dumps(report))
 
 

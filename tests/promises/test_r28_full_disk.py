@@ -32,10 +32,15 @@ def full_disks(folder: Path, count: int, seed: int) -> dict[str, Any]:
 
 
 def test_a_full_disk_costs_the_save_and_nothing_else(tmp_path: Path):
-    """The negative control within: torch.save in place loses the old checkpoint."""
+    """And one that is full from the start is found before any data are read.
+
+    The negative control within: torch.save in place loses the old checkpoint.
+    """
     found = full_disks(tmp_path, 6, 0)
     assert found["wrong"] == []
     assert len(found["control"]) == 1
+    assert found["early"].startswith("3: error: cannot lock ")
+    assert found["early"].endswith("run.lock: No space left on device\n")
 
 
 @pytest.mark.prove

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from archdsl.elaborate.teachers import Teacher
     from archdsl.pipeline import Checked, CheckedNetwork
 
+_FLOAT = 4  # bytes
+_LIBRARIES = 4 << 20  # bytes that kernels and files are set up with
 _PATHS = ("data_dir", "out", "teacher")
 
 
@@ -172,9 +175,16 @@ def _changed(recipe: Recipe, change: str) -> Recipe:
 def _memory(network: CheckedNetwork, recipe: Recipe) -> StepMemory:
     memory, optimizer = network.cost.memory, recipe.optimizer
     plain = optimizer.kind == "sgd" and not optimizer.momentum
-    fixed = memory.training(0, "sgd_plain" if plain else optimizer.kind)
-    fixed += memory.weights if recipe.ema else 0
-    return StepMemory(memory.kept.per_sample, fixed)
+    state = memory.state("sgd_plain" if plain else optimizer.kind) + (memory.weights if recipe.ema else 0)
+    image = _FLOAT * prod(network.graph.inputs[0].values)
+    return StepMemory(
+        # an image as it was and as it is normalised; gradients on their way back take, as measured, up to a third of
+        # what inference holds
+        per_image=memory.kept.per_sample + 2 * image + memory.peak.per_sample // 3,
+        fixed=memory.weights + memory.gradients + memory.kept.per_batch + state + _LIBRARIES,
+        # a file is laid out, made bytes, and made one: thrice its size, beside the bytes of the file before
+        saving=max(3 * memory.weights, memory.weights + 3 * state),
+    )
 
 
 def _weight(value: object) -> float:

@@ -86,16 +86,18 @@ class TrainConfig(BaseModel):
 
 @dataclass(frozen=True)
 class StepMemory:
-    """What the static analysis predicts for a training step, in bytes: float32, no workspace of kernels."""
+    """What the static analysis predicts for training, in bytes of float32: a bound, see `test_r35_memory.py`."""
 
     per_image: int
-    """What autograd keeps of each image."""
+    """What a step holds of each image: what autograd keeps, the image itself, and gradients on their way back."""
     fixed: int
     """Whatever the batch: weights, gradients, what the optimiser keeps."""
+    saving: int = 0
+    """Copies for a checkpoint, beside `fixed`, when nothing of a step is held."""
 
     def at(self, batch: int) -> int:
-        """For a batch of so many images."""
-        return self.per_image * batch + self.fixed
+        """For batches of so many images."""
+        return self.fixed + max(self.per_image * batch, self.saving)
 
 
 @dataclass(frozen=True)

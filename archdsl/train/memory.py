@@ -8,6 +8,7 @@ from __future__ import annotations
 import resource
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ import torch
 from archdsl.train.job import StepMemory
 from archdsl.train.trouble import OutOfMemory
 
-_USABLE = 0.75  # of the room; kernels, and the gradients under way, take what no static analysis counts
+_USABLE = 0.75  # of the room; kernels take what no static analysis counts, and memory falls into pieces
 _WORDS = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "bad allocation")
 _CGROUP = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
@@ -27,6 +28,8 @@ def watched(device: torch.device, batch: int, memory: StepMemory | None) -> Gene
     The room is what is free when the context begins: before the network and its optimiser are there.
     """
     free = room(device)
+    if memory is not None and device.type == "cuda":
+        memory = replace(memory, saving=0)  # the copies for a checkpoint lie on the host
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -49,7 +52,8 @@ def said(free: int, batch: int, memory: StepMemory | None) -> str:
 
 def fitting(free: int, memory: StepMemory) -> int:
     """How many images at once a step can take in so many bytes."""
-    return int((free * _USABLE - memory.fixed) // max(memory.per_image, 1))
+    left = free * _USABLE - memory.fixed
+    return 0 if left < memory.saving else int(left // max(memory.per_image, 1))
 
 
 def room(device: torch.device) -> int:

@@ -101,7 +101,7 @@ def test_a_spec_gives_fresh_weights_and_says_so(spec: str, capsys: pytest.Captur
     assert export(spec, "torchscript", Request({"classes": "7"}), seed=3, fold=True) == Exit.CLEAN
     said = capsys.readouterr().out
     assert "untrained, drawn from seed 3" in said
-    assert "1 batch norms into the layer before them, 0 left" in said
+    assert "1 batch norm into the layer before, 0 left" in said
     extra = {"archdsl.json": ""}
     assert torch.jit.load("net.pt", _extra_files=extra)(torch.rand(2, 3, 8, 8)).shape == (2, 7)
     assert json.loads(extra["archdsl.json"])["folded_batch_norms"] == 1
@@ -208,7 +208,7 @@ def test_the_flags_of_the_program_arrive(spec: str) -> None:
     )
     done = CliRunner().invoke(cli.app, words)
     assert done.exit_code == Exit.CLEAN
-    for part in ("net -> a.pt", "seed 4", "image [3, 3, 8, 8]", "1 batch norms", "in batches of 3:"):
+    for part in ("net -> a.pt", "seed 4", "image [3, 3, 8, 8]", "1 batch norm into", "in batches of 3:"):
         assert part in done.stdout
     assert CliRunner().invoke(cli.app, [*words[:3], "hub", *words[4:]]).exit_code == Exit.MISUSE
 

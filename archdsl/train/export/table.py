@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from archdsl.fsio import write_atomic, write_folder
+from archdsl.render import counted
 from archdsl.train.export import hub, onnx, safe, torch_export, torchscript
 from archdsl.train.export.folding import fold
 from archdsl.train.export.fresh import Trial, Verdict, verdicts
@@ -45,7 +46,7 @@ class Exported:
             if subject.fitted is not None and not self.target.folder:
                 yield "", "those tensors are not in this file: the run folder has them"
         if self.norms is not None:
-            yield "folded", f"{self.norms[0]} batch norms into the layer before them, {self.norms[1]} left"
+            yield "folded", f"{counted(self.norms[0], 'batch norm')} into the layer before, {self.norms[1]} left"
         yield from (("note", note) for note in subject.notes)
         yield "compared", f"without archdsl, in batches of {_listed(subject.batches)}: {self._difference()}"
 

@@ -41,10 +41,14 @@ def judge(
     measure: Measure,
     flag: Flag,
     team: Team = ALONE,
+    at_once: int | None = None,
 ) -> Verdict | None:
-    """The verdict, or None where a signal came in between. Each rank of a team judges its part of the split."""
+    """The verdict, or None where a signal came in between. Each rank of a team judges its part of the split.
+
+    It takes at most `at_once` images, or as many as the recipe trains on, which needs less memory than a step.
+    """
     sums = torch.zeros(2, dtype=torch.float64, device=device.device)
-    size = 2 * recipe.batch
+    size = at_once or recipe.batch
     was_training = model.training
     with chance.forked(), torch.inference_mode():
         torch.manual_seed(recipe.seed)

@@ -78,7 +78,8 @@ def evaluate(stored: Stored, which: str, changes: dict[str, object]) -> Judgemen
     steps = reopened.normalization(stored, where.device)
     test = images.test.to(where.device)
     with watched() as flag:
-        verdict = judge(model, test, stored.recipe, where, steps, measure(stored.recipe.loss), flag)
+        loss, most = measure(stored.recipe.loss), config.micro_batch
+        verdict = judge(model, test, stored.recipe, where, steps, loss, flag, at_once=most)
     if verdict is None:
         raise Stopped(f"stopped by {flag.name}")
     return Judgement(

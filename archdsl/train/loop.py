@@ -217,7 +217,8 @@ class Trainer:
         model = self.stepper.average.model if self.stepper.average else self.model
         self.team.align(model)
         recipe, measure = self.recipe, self.stepper.measure
-        verdict = judge(model, split, recipe, self.device, self.normalize, measure, self.flag, self.team)
+        most = self.plan.micro_batch
+        verdict = judge(model, split, recipe, self.device, self.normalize, measure, self.flag, self.team, most)
         if verdict is None:
             self._stop()
         assert verdict is not None

@@ -46,8 +46,8 @@ def work(spec: str) -> tuple[Job, tuple[int, ...]]:
 
 
 def some(count: int, shape: tuple[int, ...], classes: int) -> Images:
-    """So many images, and two to judge."""
-    found = images(count, 2, shape[-1])
+    """So many images to train on, and to judge."""
+    found = images(count, count, shape[-1])
     parts = (
         replace(part, pixels=part.pixels[..., : shape[0]], labels=part.labels % classes)
         for part in (found.train, found.test)

@@ -19,6 +19,9 @@ def bench(
     threads: Annotated[int | None, typer.Option(help="Threads on the CPU.")] = None,
     compiled: Annotated[bool, typer.Option("--compiled", help="Measure torch.compile on a CPU, too.")] = False,
     workers: Annotated[int, typer.Option(help="Processes that load the plain loop's pictures; 0 is none.")] = 2,
+    cpu_time: Annotated[
+        bool, typer.Option("--cpu-time", help="Count CPU seconds, where others use the machine, too; with --workers 0.")
+    ] = False,
     parameter: Annotated[
         list[str] | None, typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="A parameter of the network.")
     ] = None,
@@ -30,7 +33,7 @@ def bench(
 ) -> None:
     """Measure how fast a network trains and answers here, beside a plain PyTorch loop, and what holds it back."""
     options: dict[str, object] = {"batch": batch, "seconds": seconds, "device": device, "threads": threads}
-    options |= {"compiled": compiled, "workers": workers}
+    options |= {"compiled": compiled, "workers": workers, "cpu_time": cpu_time}
     guarded(lambda: commands.bench(path, commands.request(parameter, network, variant), options, recipe, format))
 
 

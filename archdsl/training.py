@@ -60,6 +60,8 @@ def asked(options: Mapping[str, object]) -> Asked:
         return Asked.model_validate({name: value for name, value in options.items() if value is not None})
     except ValidationError as error:
         problem = error.errors(include_input=False)[0]
+        if not problem["loc"]:
+            raise Misuse(problem["msg"].removeprefix("Value error, ")) from None
         raise Misuse(f"--{problem['loc'][0]}: {problem['msg']}") from None
 
 

@@ -297,7 +297,7 @@ def test_a_lone_flip_and_a_flip_that_comes_later_are_done():
 
 MODE = {"name", "precision", "training", "training_ratio", "mfu", "inference", "inference_ratio"}
 FIELDS = {"version", "network", "parameters", "macs", "batch", "device", "workers", "peaks", "bandwidth", "modes"}
-FIELDS |= {"skipped", "input", "overhead", "roofline"}
+FIELDS |= {"seconds", "skipped", "input", "overhead", "roofline"}
 
 
 def test_a_tiny_network_as_json(spec: Path):
@@ -315,9 +315,10 @@ def test_a_tiny_network_as_json(spec: Path):
 
 
 def test_a_tiny_network_as_a_page(spec: Path):
-    ran = bench(spec, "--seconds", 0.3, "--threads", 1, "--workers", 0)
+    ran = bench(spec, "--seconds", 0.3, "--threads", 1, "--workers", 0, "--cpu-time")
     assert ran.exit_code == 0, ran.output
     for part in (
+        "by CPU seconds",
         "plain loop",
         "eager fp32",
         "× plain",
@@ -356,8 +357,10 @@ def test_a_network_of_two_inputs_is_refused(spec: Path):
         measure(Asked(), job, found.network.graph)
 
 
-@pytest.mark.parametrize("flag", [("--seconds", "0"), ("--batch", "1"), ("--device", "tpu"), ("--format", "xml")])
-def test_misuse_is_told(spec: Path, flag: tuple[str, str]):
+@pytest.mark.parametrize(
+    "flag", [("--seconds", "0"), ("--batch", "1"), ("--device", "tpu"), ("--format", "xml"), ("--cpu-time",)]
+)
+def test_misuse_is_told(spec: Path, flag: tuple[str, ...]):
     ran = bench(spec, *flag)
     assert ran.exit_code == 2
     assert flag[0] in ran.stderr
@@ -369,7 +372,7 @@ def test_misuse_is_told(spec: Path, flag: tuple[str, str]):
 @pytest.fixture(scope="module", params=["resnet-20", "wrn-16-4"])
 def measured(request: pytest.FixtureRequest) -> dict:
     """Measured in a process of its own, on all cores, for some minutes."""
-    flags = ["--seconds", "150", "--format", "json", *os.environ.get("ARCHDSL_BENCH", "").split()]
+    flags = ["--seconds", "60", "--format", "json", *os.environ.get("ARCHDSL_BENCH", "").split()]
     words = [sys.executable, "-m", "archdsl", "bench", f"specs/{request.param}.arch", *flags]
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     return json.loads(subprocess.run(words, cwd=ROOT, env=environment, check=True, capture_output=True).stdout)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Asked(BaseModel):
@@ -22,3 +22,11 @@ class Asked(BaseModel):
     """Measure `torch.compile` on a CPU, too: it compiles for a minute."""
     workers: Annotated[int, Field(ge=0, le=64)] = 2
     """Processes that prepare the plain loop's images; with 0 the loop does it between steps."""
+    cpu_time: bool = False
+    """Count CPU seconds of this process, which do not grow when others take the cores."""
+
+    @model_validator(mode="after")
+    def _sees_all_work(self) -> Asked:
+        if self.cpu_time and (self.workers or self.device == "cuda"):
+            raise ValueError("--cpu-time sees this process alone: give --workers 0, and no GPU")
+        return self

@@ -68,6 +68,8 @@ class Result:
     macs: int
     batch: int
     device: str
+    seconds: str
+    """In which rates are given: `wall`, or `CPU` seconds of the process."""
     workers: int
     peaks: dict[str, float]
     bandwidth: float
@@ -96,7 +98,7 @@ def _head(result: Result) -> list[str]:
     peaks = ", ".join(f"{name} {_si(peak)}FLOP/s" for name, peak in result.peaks.items())
     return [
         f"{result.network}: {result.parameters:,} parameters, {result.macs:,} multiply-accumulates",
-        f"batch {result.batch} on {result.device}",
+        f"batch {result.batch} on {result.device}" + ", by CPU seconds" * (result.seconds == "CPU"),
         f"a large matrix product reaches {peaks}; memory {_si(result.bandwidth)}B/s",
     ]
 

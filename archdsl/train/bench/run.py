@@ -118,7 +118,8 @@ class Bench:
 
     def result(self) -> Result:
         """Measure, and put it together."""
-        asked, batch, clock = self.asked, self.recipe.batch, _clock(self.auto.device)
+        asked, batch = self.asked, self.recipe.batch
+        clock = process_time if asked.cpu_time else _clock(self.auto.device)
         everyone = list(self._contestants())
         rates = paced(everyone, calibrate(everyone, 0.75 * asked.seconds, clock), clock)
         pipeline = Compared(median(rates["input"]), median(rates["PIL"]), ratio(rates, "input", "PIL"))
@@ -129,6 +130,7 @@ class Bench:
             macs=self.job.macs or 0,
             batch=batch,
             device=f"{self.auto.device.type}, {self.auto.threads} thread{'s' * (self.auto.threads != 1)}",
+            seconds="CPU" if asked.cpu_time else "wall",
             workers=asked.workers,
             peaks=peaks,
             bandwidth=median(rates["bandwidth"]),
@@ -142,7 +144,8 @@ class Bench:
     # --- who takes part
 
     def _device(self, precision: str, engine: str) -> Device:
-        options = {"device": self.asked.device, "precision": precision, "engine": engine, "threads": self.asked.threads}
+        where = "cpu" if self.asked.cpu_time else self.asked.device
+        options = {"device": where, "precision": precision, "engine": engine, "threads": self.asked.threads}
         return device.choose(TrainConfig.model_validate(options), self.hardware)
 
     def _entries(self) -> Iterator[_Entry]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from archdsl.pipeline import Checked, CheckedNetwork
 
 _FLOAT = 4  # bytes
-_LIBRARIES = 4 << 20  # bytes that kernels and files are set up with
+_SMALL = 2 << 20  # bytes of what is too small to be counted: pages that are not full, buffers of files
 _PATHS = ("data_dir", "out", "teacher")
 
 
@@ -183,9 +183,9 @@ def _memory(network: CheckedNetwork, recipe: Recipe) -> StepMemory:
         # an image as it was and as it is normalised; gradients on their way back take, as measured, up to a third of
         # what inference holds
         per_image=memory.kept.per_sample + 2 * image + memory.peak.per_sample // 3,
-        fixed=memory.weights + memory.gradients + memory.kept.per_batch + state + _LIBRARIES,
+        fixed=memory.weights + memory.gradients + memory.kept.per_batch + state + _SMALL,
         # a file is laid out, made bytes, and made one: thrice its size, beside the bytes of the file before
-        saving=max(3 * memory.weights, memory.weights + 3 * state),
+        saving=max(3 * memory.weights, memory.weights + 3 * state) + _SMALL,
     )
 
 

@@ -123,7 +123,7 @@ def test_what_really_differs_is_said_aloud(tmp_path: Path, stopped: Path, name: 
 def kept(place: Path) -> Any:
     """The job of a run that was kept, from its own files."""
     recipe = Recipe.model_validate_json((place / "recipe.json").read_bytes())
-    return job(recipe, (place / "model.py").read_text(), "Tiny")
+    return job(recipe, (place / "model.txt").read_text(), "Tiny")
 
 
 def last_row(place: Path) -> dict[str, float]:

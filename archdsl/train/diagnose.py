@@ -14,6 +14,8 @@ from archdsl.train.device import Device
 from archdsl.train.network import outputs
 from archdsl.train.synced_norm import apart
 
+LOSS = "the loss is not finite"
+
 
 def first_not_finite(model: nn.Module, batch: Batch, device: Device, lost: bool) -> str:
     """Where the first number that is not finite turns up when a batch passes through, in words for a message.
@@ -38,7 +40,7 @@ def first_not_finite(model: nn.Module, batch: Batch, device: Device, lost: bool)
             buffer.copy_(buffers[name])
     if found:
         return found[0]
-    return "the loss is not finite" if lost else _gradient(model)
+    return LOSS if lost else _gradient(model)
 
 
 def _leaves(model: nn.Module) -> list[tuple[str, nn.Module]]:

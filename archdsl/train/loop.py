@@ -17,7 +17,7 @@ from archdsl.train import checkpoint, engine, folder, saving
 from archdsl.train.augment import Batch, Chance, augment
 from archdsl.train.checkpoint import Checkpoint
 from archdsl.train.data.images import Split, Taken
-from archdsl.train.diagnose import first_not_finite
+from archdsl.train.diagnose import LOSS, first_not_finite
 from archdsl.train.distributed import ALONE, Portion, Team
 from archdsl.train.evaluate import Verdict, judge
 from archdsl.train.normalize import fit, principal_colours, through, to_float
@@ -209,7 +209,8 @@ class Trainer:
         place = first_not_finite(self.model, batch, self.device, unsound)
         mine = place if unsound else ""
         said = {rank: text.decode() for rank, text in enumerate(self.team.gathered(mine.encode())) if text}
-        for rank, text in said.items():
+        # through shared statistics one rank's images make every rank's loss what it is
+        for rank, text in sorted(said.items(), key=lambda pair: pair[1] == LOSS):
             return f"rank {rank}: {text}" if self.team.size > 1 else text
         return place
 

@@ -61,7 +61,13 @@ def test_one_process_makes_no_update(tmp_path: Path, launch: Launch, what: str):
 
 @pytest.mark.parametrize("what", PLACES)
 def test_no_rank_makes_an_update(tmp_path: Path, launch: Launch, what: str):
-    check(poisoned(tmp_path / "a", launch, random.Random(f"r34/ranks/{what}"), what, 2))
+    check(poisoned(tmp_path / "a", launch, random.Random(f"r34/ranks/{what}"), what, 3))
+
+
+def test_the_rank_is_named_whose_images_spoil_the_statistics_of_all(tmp_path: Path, launch: Launch):
+    fault = {"rank": 1, "step": 3, "what": "inf"}
+    done = launch(tmp_path / "a", 2, "norm", options={"save_steps": 1, "sync_batch_norm": True}, fault=fault)
+    check({**done, "fault": fault})
 
 
 def test_an_update_is_noticed(tmp_path: Path, launch: Launch):

@@ -423,7 +423,12 @@ def test_output_that_is_full_or_closed(tmp_path: Path) -> None:
 def test_interrupted_is_quiet(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "archdsl", "lint", "-"]
     child = subprocess.Popen(
-        command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command,
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # what runs in the background ignores it
     )
     time.sleep(1.5)
     child.send_signal(signal.SIGINT)

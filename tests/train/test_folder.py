@@ -116,7 +116,7 @@ def test_a_run_ends_in_the_same_bits_with_any_number_of_workers(root: Path, tmp_
 def test_a_run_is_resumed_with_another_number_of_workers(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     code, text = trained(tmp_path / "whole", root, workers=0)
     assert code == 0, text
-    _interrupt(monkeypatch, after=5)
+    _interrupt(monkeypatch, after=8)
     code, text = trained(tmp_path / "parts", root, workers=2)
     assert (code, "after step 6" in text) == (75, True), text
     code, text = trained(tmp_path / "parts", root, workers=3, resume=True)
@@ -125,14 +125,14 @@ def test_a_run_is_resumed_with_another_number_of_workers(root: Path, tmp_path: P
 
 
 def _interrupt(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
-    """SIGTERM to the run itself while it takes its `after`-th batch."""
+    """SIGTERM to the run itself while it takes its `after`-th whole batch, of those that are judged, too: six an epoch."""
     taken = 0
     stream = Streamed.stream
 
     def counted(self: Streamed, *arguments: object):
         nonlocal taken
         for batch in stream(self, *arguments):  # type: ignore[arg-type]
-            taken += len(batch[1]) == 16  # one to train on
+            taken += len(batch[1]) == 16
             if taken == after:
                 taken += 1000
                 os.kill(os.getpid(), signal.SIGTERM)

@@ -194,7 +194,7 @@ def test_phases_are_not_recorded_in_a_cuda_graph():
     recipe = Recipe(dropout=(Phase(times=0.0),))
     stepper = SimpleNamespace(
         recipe=recipe,
-        device=SimpleNamespace(device=torch.device("cuda")),
+        device=SimpleNamespace(device=torch.device("cuda"), reads_are_free=False),
         scaler=SimpleNamespace(is_enabled=lambda: False),
         optimizer=SimpleNamespace(skips=True),
     )

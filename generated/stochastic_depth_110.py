@@ -56,27 +56,19 @@ class ChannelPad(nn.Module):
         return F.pad(x, (*space, before, added - before))
 
 
-class StochasticBasic(nn.Module):
-    """The basic unit; its convolutions survive a mini-batch with probability `keep`, shortcut and last ReLU always; the
-    form for which `stride` is 1.
-    """
+class Convolutions(nn.Module):
+    """What the basic unit adds to its input."""
 
-    def __init__(self, width: int, keep: float = 1) -> None:
+    def __init__(self, in_channels: int, width: int, stride: int = 1) -> None:
         super().__init__()
-        self.main = StochasticDepth(
-            nn.Sequential(
-                nn.Conv2d(width, width, 3, padding=1, bias=False),
-                nn.BatchNorm2d(width),
-                nn.ReLU(),
-                nn.Conv2d(width, width, 3, padding=1, bias=False),
-                nn.BatchNorm2d(width),
-            ),
-            keep,
-        )
+        self.conv1 = nn.Conv2d(in_channels, width, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
 
     def forward(self, x: Tensor) -> Tensor:
-        main = self.main(x)  # 16×32×32, 32×16×16, 64×8×8
-        return F.relu(main + x)  # 16×32×32, 32×16×16, 64×8×8
+        out = F.relu(self.bn1(self.conv1(x)))  # 16×32×32, 32×16×16, 64×8×8
+        return self.bn2(self.conv2(out))  # 16×32×32, 32×16×16, 64×8×8
 
 
 class Shortcut(nn.Module):
@@ -90,6 +82,20 @@ class Shortcut(nn.Module):
         return self.channel_pad(F.avg_pool2d(x, 2))  # 32×16×16, 64×8×8
 
 
+class StochasticBasic(nn.Module):
+    """The basic unit; its convolutions survive a mini-batch with probability `keep`, shortcut and last ReLU always; the
+    form for which `stride` is 1.
+    """
+
+    def __init__(self, width: int, keep: float = 1) -> None:
+        super().__init__()
+        self.main = StochasticDepth(Convolutions(width, width), keep)
+
+    def forward(self, x: Tensor) -> Tensor:
+        main = self.main(x)  # 16×32×32, 32×16×16, 64×8×8
+        return F.relu(main + x)  # 16×32×32, 32×16×16, 64×8×8
+
+
 class StochasticBasic2(nn.Module):
     """The basic unit; its convolutions survive a mini-batch with probability `keep`, shortcut and last ReLU always; the
     form for which `stride` is 2.
@@ -98,13 +104,7 @@ class StochasticBasic2(nn.Module):
     def __init__(self, in_channels: int, in_height: int, width: int, keep: float = 1) -> None:
         super().__init__()
         self.main = StochasticDepth(
-            nn.Sequential(
-                nn.Conv2d(in_channels, width, 3, stride=2, padding=1, bias=False),
-                nn.BatchNorm2d(width),
-                nn.ReLU(),
-                nn.Conv2d(width, width, 3, padding=1, bias=False),
-                nn.BatchNorm2d(width),
-            ),
+            Convolutions(in_channels, width, stride=2),
             keep,
             shape=(width, (in_height - 1) // 2 + 1, (in_height - 1) // 2 + 1),
         )

@@ -192,12 +192,20 @@ TABLE: dict[str, tuple[Check, ...]] = {
         Flagged(
             "L124",
             edited(
-                "stochastic-depth", ("stochastic_depth(branch, keep)", "stochastic_depth(branch, keep, rescale=true)")
+                "stochastic-depth",
+                (
+                    "stochastic_depth(convolutions(width, stride), keep)",
+                    "stochastic_depth(convolutions(width, stride), keep, rescale=true)",
+                ),
             ),
         ),
         Differs(
             edited(
-                "stochastic-depth", ("stochastic_depth(branch, keep)", "stochastic_depth(branch, keep, rescale=true)")
+                "stochastic-depth",
+                (
+                    "stochastic_depth(convolutions(width, stride), keep)",
+                    "stochastic_depth(convolutions(width, stride), keep, rescale=true)",
+                ),
             ),
             {"depth": 14},
             train=True,

@@ -51,6 +51,7 @@ USES = {
     "maxout_linear": ("flatten -> maxout_linear(8)", (8,)),
     "pointwise": ("pointwise(8, 4)", (4, 8, 8)),
     "mlpconv": ("mlpconv(8, 6, 4, 3)", (4, 8, 8)),
+    "convolutions": ("convolutions(32, stride=2)", (32, 4, 4)),
     "stochastic_basic": ("stochastic_basic(32, stride=2, keep=0.8)", (32, 4, 4)),
     "swapout": ("swapout(32, stride=2, keep=0.8)", (32, 4, 4)),
     "weighted": ("weighted", (16, 8, 8)),

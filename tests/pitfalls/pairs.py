@@ -29,7 +29,11 @@ SHAKE_SUM = "out    = main + (in if in.channels == width and stride == 1 else (i
 
 BOTH_SIDES = edited("resnet", ("channel_pad(width)", 'channel_pad(width, where="both")'))
 PER_SAMPLE = edited(
-    "stochastic-depth", ("stochastic_depth(branch, keep)", 'stochastic_depth(branch, keep, per="sample")')
+    "stochastic-depth",
+    (
+        "stochastic_depth(convolutions(width, stride), keep)",
+        'stochastic_depth(convolutions(width, stride), keep, per="sample")',
+    ),
 )
 ACTIVATED_WEIGHTED = edited("weighted-resnet", ("out  = in + main", "out  = in + main -> relu"))
 ACTIVATED_SHAKE = edited("shake-shake", ("branch = relu -> conv", "branch = conv"), (SHAKE_SUM, SHAKE_SUM + " -> relu"))

@@ -39,7 +39,7 @@ demo: venv
 	$(BIN)/archdsl lint specs/wrn-28-10.arch
 	$(BIN)/archdsl compile specs/wrn-28-10.arch
 	$(BIN)/archdsl summary specs/wrn-28-10.arch
-	$(BIN)/archdsl train specs/resnet-20.arch --data shapes --epochs 16
+	$(BIN)/archdsl train specs/resnet-20.arch --data shapes
 
 update: venv
 	$(BIN)/python -m archdsl.syntax.grammar

@@ -68,9 +68,7 @@ def step_of(place: Path) -> int:
 def save(folder: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint and read it back; if that fails, nothing of it is left. Older ones stay: see `prune`."""
     make_directory(folder)
-    for left in listed(folder):
-        if left.name.startswith("step-") and left.name.endswith(_NEW):  # by a process that died
-            _remove(left)
+    _clear_unfinished(folder)
     place = folder / f"step-{checkpoint.step:08}"
     new = _beside(place, _NEW)
     try:
@@ -102,16 +100,47 @@ def newest(folder: Path, note: Any) -> Checkpoint | None:
 
     Where there are finished ones and all are damaged, `Damaged`: to start over in silence would hide a loss.
     """
+    found = _newest(folder, note)
+    return found[1] if found else None
+
+
+def recovered(folder: Path, note: Any) -> Checkpoint | None:
+    """The same for a run that goes on: what a process left that died while it saved is put in order.
+
+    The checkpoint has the name of its step afterwards, for all ranks to load, and no other is of that step.
+    """
+    found = _newest(folder, note)
+    _clear_unfinished(folder)
+    if found is None:
+        return None
+    read, saved = found
+    place = folder / f"step-{saved.step:08}"
+    if read == place:
+        _remove(_beside(place, _OLD))
+    else:
+        _remove(place)  # it cannot be read
+        move(read, place)
+    return saved
+
+
+def _newest(folder: Path, note: Any) -> tuple[Path, Checkpoint] | None:
     problem: Damaged | None = None
     for place in sorted(finished(folder), key=_age, reverse=True):
         try:
-            return load(place)
+            return place, load(place)
         except Damaged as damage:
             problem = damage
             note(f"not used: {damage}")
     if problem:
         raise problem
     return None
+
+
+def _clear_unfinished(folder: Path) -> None:
+    """Remove what a process that died had begun to write."""
+    for left in listed(folder):
+        if left.name.startswith("step-") and left.name.endswith(_NEW):
+            _remove(left)
 
 
 def finished(folder: Path) -> list[Path]:

@@ -238,7 +238,7 @@ def _resume(trainer: Trainer, out: Path) -> None:
 def _newest(out: Path, note: Callable[[str], None]) -> str:
     """The step of the checkpoint to go on from; empty where none was finished."""
     try:
-        saved = checkpoint.newest(out, note)
+        saved = checkpoint.recovered(out, note)
     except checkpoint.Damaged as damage:
         raise TrainTrouble(f"{out}: no checkpoint is whole: {damage}") from None
     return "" if saved is None else str(saved.step)

@@ -64,7 +64,9 @@ def go(out: Path, job: Job, **options: object) -> tuple[int, str]:
 
 def digest(out: Path) -> str:
     """Of weights, buffers, average, optimiser, random states, schedule, metrics: all but how long it took."""
-    place = max(checkpoint.finished(out), key=lambda p: p.name)
+    left = checkpoint.finished(out)
+    place = max(left, key=checkpoint.step_of)
+    assert len({checkpoint.step_of(p) for p in left}) == len(left), left
     state = json.loads((place / checkpoint.STATE).read_text())
     for row in state["progress"]["rows"]:
         row["seconds"] = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 import torch
@@ -92,6 +93,26 @@ def test_one_that_went_aside_counts_until_its_successor_is_there(tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000003.old"]
     checkpoint.save(tmp_path, make(3))
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000003"]
+
+
+def test_a_run_that_goes_on_tidies_what_was_left_between_two_renames(tmp_path: Path):
+    checkpoint.save(tmp_path, make(3))
+    copytree(tmp_path / "step-00000003", tmp_path / "step-00000003.old")
+    (tmp_path / "step-00000005.new").mkdir()
+    found = checkpoint.recovered(tmp_path, notes()[1])
+    assert found is not None
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000003"]
+
+
+def test_one_that_went_aside_returns_where_its_successor_is_damaged(tmp_path: Path):
+    checkpoint.save(tmp_path, make(3))
+    copytree(tmp_path / "step-00000003", tmp_path / "step-00000003.old")
+    (tmp_path / "step-00000003" / WEIGHTS).write_bytes(b"")
+    said, note = notes()
+    assert checkpoint.recovered(tmp_path, note) is not None
+    assert len(said) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000003"]
+    assert checkpoint.load(checkpoint.directory(tmp_path, 3)).step == 3
 
 
 def test_what_a_dead_process_left_goes(tmp_path: Path):

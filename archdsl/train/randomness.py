@@ -8,7 +8,9 @@ A counter is hashed (the finaliser of splitmix64); there is no hidden state that
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 _MASK = 2**64 - 1
@@ -27,6 +29,24 @@ def key(*parts: int) -> int:
 
 def uniform(key: int, index: Tensor, draws: int) -> Tensor:
     """Numbers in [0, 1): a row for each entry of `index`, a column for each draw."""
+    if index.device.type == "cpu":
+        return torch.from_numpy(_uniform(key, index.numpy(), draws))
+    return _uniform_anywhere(key, index, draws)
+
+
+def _uniform(key: int, index: NDArray[np.int64], draws: int) -> NDArray[np.float32]:
+    """In NumPy, whose operations on a few numbers take a fifth of the time of torch's."""
+    columns = np.arange(1, draws + 1, dtype=np.uint64) * np.uint64(_GOLDEN)
+    z = index.astype(np.uint64)[:, None] * np.uint64(_A) + columns + np.uint64(key)
+    for _ in range(2):
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(_A)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(_B)
+        z ^= z >> np.uint64(31)
+    return (z >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24)
+
+
+def _uniform_anywhere(key: int, index: Tensor, draws: int) -> Tensor:
+    """The same on any device: torch has no unsigned numbers of 64 bits that it can multiply."""
     columns = torch.arange(1, draws + 1, device=index.device)
     counters = index[:, None] * _signed(_A) + columns * _signed(_GOLDEN) + _signed(key)
     return _shifted(_mixed(_mixed(counters)), 40).float() * 2.0**-24

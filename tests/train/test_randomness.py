@@ -8,6 +8,7 @@ import torch
 
 from archdsl.recipe import Recipe
 from archdsl.recipe.records import Affine, Colour, Cutmix, Cutout, Flip, Mixup, PadCrop
+from archdsl.train import randomness
 from archdsl.train.augment import Batch, Chance, augment
 from archdsl.train.randomness import key, permutation, uniform
 
@@ -30,6 +31,12 @@ def test_uniform_is_uniform_and_a_function_of_its_place():
     assert abs(np.corrcoef(draws[:-1, 0], draws[1:, 0])[0, 1]) < 0.02
     assert torch.equal(uniform(key(7), torch.tensor([99, 5]), 3), draws[[99, 5]])
     assert not torch.equal(uniform(key(8), torch.arange(100), 3), draws[:100])
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**63, 2**64 - 1])
+def test_a_cpu_draws_what_every_other_device_draws(seed: int):
+    index = torch.tensor([0, 1, 49_999, 2**40, 2**62])
+    assert torch.equal(uniform(seed, index, 4), randomness._uniform_anywhere(seed, index, 4))
 
 
 def test_each_epoch_has_its_own_order_of_all_images():

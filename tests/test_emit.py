@@ -290,7 +290,9 @@ def test_rules_reach_what_they_name_and_nothing_else() -> None:
 
 
 def test_rules_of_a_block_come_after_those_of_the_network() -> None:
-    block = "block b(width) {\n gate = in -> conv(width, 1)\n out = gate -> conv(width, 1)\n init gate.weight = zeros\n}"
+    block = (
+        "block b(width) {\n gate = in -> conv(width, 1)\n out = gate -> conv(width, 1)\n init gate.weight = zeros\n}"
+    )
     network, text = network_of("y = x -> b(4) -> b(8)\ninit conv.weight = ones", block)
     module = made(network.graph, text)
     assert [float(m.gate.weight.detach().mean()) for m in (module.b1, module.b2)] == [0.0, 0.0]
@@ -307,7 +309,9 @@ def test_rules_for_layers_in_a_row() -> None:
 
 # ---- names -------------------------------------------------------------------------------------------------------
 
-PLAUSIBLE = frozenset("l O I x h out self torch nn F Tensor network branch f e n i Net net super __class__ _ __ a_".split())
+PLAUSIBLE = frozenset(
+    "l O I x h out self torch nn F Tensor network branch f e n i Net net super __class__ _ __ a_".split()
+)
 TAKEN = sorted(KEYWORDS | BUILTINS | MODULE | PLAUSIBLE | {n for n in dir(nn.Module()) if n.startswith("__")})
 
 
@@ -403,7 +407,10 @@ def skeleton(text: str) -> str:
     """The syntax of a module without its docstrings."""
     tree = ast.parse(text)
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node, clean=False) is not None:
+        if (
+            isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+            and ast.get_docstring(node, clean=False) is not None
+        ):
             node.body = node.body[1:]
     return ast.dump(tree)
 

@@ -47,7 +47,17 @@ def build(path: Path, job: Job) -> nn.Module:
 
 def moved(model: nn.Module, device: Device) -> nn.Module:
     """The network on the device, its weights laid out as the device likes them."""
+    if device.device.type == "cpu":
+        for module in model.modules():
+            if isinstance(module, nn.GroupNorm):
+                module.register_forward_pre_hook(_plainly_laid_out)
     return model.to(device=device.device).to(memory_format=device.layout)  # pyright: ignore[reportCallIssue]
+
+
+def _plainly_laid_out(_norm: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """An input without a gradient: torch 2.13 writes that gradient all the same where channels are last, to nowhere."""
+    (images,) = inputs
+    return inputs if images.requires_grad else (images.contiguous(),)
 
 
 def outputs(model: Callable[[Tensor], Any], images: Tensor) -> tuple[Tensor, ...]:

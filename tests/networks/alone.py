@@ -35,9 +35,14 @@ def samples(shapes: list[tuple[int, ...]], batch: int, seed: int = 1) -> list[Te
 
 
 def trained(module: nn.Module, inputs: list[Tensor]) -> str:
-    """One step of training from a seed, as a hash of outputs, gradients and the weights after it."""
+    """One step of training from a seed, as a hash of outputs, gradients and the weights after it.
+
+    The inputs have gradients, too: without, torch 2.13 crashes in the backward pass of a group norm whose input is not
+    contiguous (it writes the gradient that nobody asked for).
+    """
     torch.manual_seed(SEED)
     module.train()
+    inputs = [t.requires_grad_() for t in inputs]
     found = list(tensors(module(*inputs)))
     loss = torch.stack([t.sum() for t in found]).sum()
     weights = list(module.parameters())
@@ -45,7 +50,7 @@ def trained(module: nn.Module, inputs: list[Tensor]) -> str:
         loss.backward()
     if weights:
         torch.optim.SGD(weights, lr=0.01, momentum=0.9).step()
-    found += [p.grad for p in weights if p.grad is not None] + weights
+    found += [p.grad for p in [*inputs, *weights] if p.grad is not None] + weights
     result = hashlib.sha256()
     for tensor in found:
         result.update(tensor.detach().contiguous().numpy().tobytes())

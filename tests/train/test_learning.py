@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +73,17 @@ def test_squared_hinge_with_fading_auxiliary_losses_learns(tmp_path: Path, few_i
     assert go(tmp_path, job(recipe, AUXILIARY, "Deep", auxiliary_weights=(0.3,)))[0] == 0
     losses = [float(row["train_loss"]) for row in metrics(tmp_path)]
     assert losses[-1] < losses[0]
+
+
+def test_a_network_that_begins_with_a_group_norm(tmp_path: Path):
+    """In a process of its own: torch's backward pass would end it with a segmentation fault, channels being last."""
+    spec = tmp_path / "net.arch"
+    spec.write_text(
+        "network Net() {\n    input image: [3, 32, 32]\n    output = image -> gn(3) -> conv(8, 3) -> global_avg_pool -> linear(10)\n}\n"
+    )
+    command = [sys.executable, "-m", "archdsl", "train", str(spec), "--dry-run", "--out", str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_run_folder(tmp_path: Path, few_images: None):

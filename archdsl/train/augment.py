@@ -64,21 +64,26 @@ class Chance:
 
 
 def augment(
-    records: Sequence[Augment], batch: Batch, chance: Chance, done: float, colours: Tensor | None = None
+    records: Sequence[Augment],
+    batch: Batch,
+    chance: Chance,
+    done: float,
+    colours: Tensor | None = None,
+    first: int = 0,
 ) -> Batch:
-    """The batch after all records, in order; `done` is the share of the run that is behind us.
+    """The batch after all records from the `first` on, in order; `done` is the share of the run that is behind us.
 
     `colours` [C, C] are the principal components of the training pixels, where a record needs them.
     """
-    for stream, record, flip in _with_flips(records):
+    for stream, record, flip in _with_flips(records, first):
         mirrored = None if flip is None else chance.draw(stream + 1, 1)[:, 0] < flip.p
         batch = _augmented(record, batch, chance, stream, done, colours, mirrored)
     return batch
 
 
-def _with_flips(records: Sequence[Augment]) -> Iterator[tuple[int, Augment, Flip | None]]:
+def _with_flips(records: Sequence[Augment], first: int) -> Iterator[tuple[int, Augment, Flip | None]]:
     """Each record with its stream; a window with the flip that comes right after it: both are one gather."""
-    numbered = iter(enumerate(records))
+    numbered = iter(enumerate(records[first:], first))
     for stream, record in numbered:
         after = records[stream + 1] if stream + 1 < len(records) else None
         if isinstance(record, PadCrop | Crop) and isinstance(after, Flip):

@@ -14,13 +14,14 @@ from torch import Tensor, nn
 from archdsl.fsio import FileTrouble
 from archdsl.recipe.records import PcaColour
 from archdsl.train import checkpoint, engine, folder, saving
-from archdsl.train.augment import Batch, Chance, augment
+from archdsl.train.augment import Batch, Chance
 from archdsl.train.checkpoint import Checkpoint
 from archdsl.train.data.images import Split, Taken
 from archdsl.train.diagnose import LOSS, first_not_finite
 from archdsl.train.distributed import ALONE, Portion, Team
 from archdsl.train.evaluate import Verdict, judge
-from archdsl.train.normalize import fit, principal_colours, through, to_float
+from archdsl.train.normalize import fit, principal_colours
+from archdsl.train.prepare import Preparation
 from archdsl.train.progress import Reporter, Row
 from archdsl.train.randomness import key, permutation
 from archdsl.train.schedule import plateau_drops, watched_errors
@@ -51,7 +52,9 @@ class Trainer:
         self.model = self.stepper.model
         self.train_split, self.validation, self.test = self._splits()
         self.normalize = fit(self.recipe.normalize, self.train_split, self.recipe.resize)
-        self.colours = self._colours()
+        self.prepare = Preparation(
+            self.normalize, self.recipe.augment, self.train_split.shape, self.device.device, self._colours()
+        )
         self.progress = Progress()
         self.failed_saves = 0
 
@@ -129,11 +132,8 @@ class Trainer:
 
     def _batch(self, index: Tensor, taken: Taken) -> Batch:
         """The images normalised and augmented, as numbers on the device."""
-        pixels, labels = taken
-        batch = Batch(through(self.normalize, to_float(pixels)), labels)
         p = self.progress
-        chance = Chance(self.recipe.seed, p.epoch, index, p.seen)
-        return augment(self.recipe.augment, batch, chance, self.clock.done(p.step), self.colours)
+        return self.prepare(taken, Chance(self.recipe.seed, p.epoch, index, p.seen), self.clock.done(p.step))
 
     def _close_epoch(self) -> None:
         """Judge, write down, save. A signal while judging saves the state before it, and judging starts over later."""

@@ -46,7 +46,7 @@ class Centred:
     mean: Tensor
 
     def __call__(self, images: Tensor) -> Tensor:
-        return images - _as_image(self.mean, images)
+        return images - as_image(self.mean, images)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ class Standardised:
     std: Tensor
 
     def __call__(self, images: Tensor) -> Tensor:
-        return (images - _as_image(self.mean, images)).div_(_as_image(self.std, images))
+        return (images - as_image(self.mean, images)).div_(as_image(self.std, images))
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +85,7 @@ class Whitened:
         return flat.view(images.shape).contiguous(memory_format=torch.channels_last)
 
 
-def _as_image(numbers: Tensor, images: Tensor) -> Tensor:
+def as_image(numbers: Tensor, images: Tensor) -> Tensor:
     """Spread over an image, channels last: so a CPU goes through a whole image at once, not through each pixel."""
     return numbers.expand(images.shape[1:]).permute(1, 2, 0).contiguous().permute(2, 0, 1)
 

@@ -29,9 +29,13 @@ def key(*parts: int) -> int:
 
 def uniform(key: int, index: Tensor, draws: int) -> Tensor:
     """Numbers in [0, 1): a row for each entry of `index`, a column for each draw."""
-    if index.device.type == "cpu":
+    if _in_numpy(index):
         return torch.from_numpy(_uniform(key, index.numpy(), draws))
     return _uniform_anywhere(key, index, draws)
+
+
+def _in_numpy(index: Tensor) -> bool:
+    return index.device.type == "cpu"
 
 
 def _uniform(key: int, index: NDArray[np.int64], draws: int) -> NDArray[np.float32]:

@@ -34,7 +34,7 @@ from archdsl.recipe.records import (
     ResizedCrop,
     Sgd,
 )
-from archdsl.train import checkpoint, engine, loop, run
+from archdsl.train import checkpoint, engine, loop, randomness, run
 from archdsl.train import device as device_module
 from archdsl.train.augment import Batch, Chance, augment
 from archdsl.train.device import Device
@@ -283,7 +283,8 @@ RECORDS = [
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.kind)
-def test_no_augmentation_makes_the_host_wait(record: Augment) -> None:
+def test_no_augmentation_makes_the_host_wait(record: Augment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(randomness, "_in_numpy", lambda _: False)  # as on a device that is not the host
     images, index, colours = torch.rand(4, 3, 8, 8), torch.arange(4), torch.eye(3)
     with Unread():
         augment((record,), Batch(images, index), Chance(0, 0, index, 0), 0.0, colours)

@@ -7,9 +7,24 @@ import pytest
 import torch
 
 from archdsl.recipe import Recipe
-from archdsl.recipe.records import Affine, Colour, Cutmix, Cutout, Flip, Mixup, PadCrop
+from archdsl.recipe.records import (
+    Affine,
+    Colour,
+    Cutmix,
+    Cutout,
+    Flip,
+    Gcn,
+    MeanStd,
+    Mixup,
+    PadCrop,
+    PerPixelMean,
+    Scale,
+)
 from archdsl.train import randomness
 from archdsl.train.augment import Batch, Chance, augment
+from archdsl.train.data.images import InMemory
+from archdsl.train.normalize import fit, through, to_float
+from archdsl.train.prepare import Preparation
 from archdsl.train.randomness import key, permutation, uniform
 
 
@@ -117,3 +132,41 @@ def test_until_switches_off():
 
 def test_the_default_recipe_augments():
     assert [record.kind for record in Recipe().augment] == ["pad_crop", "flip"]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("normalize", [(), (MeanStd(),), (PerPixelMean(),), (Scale(by=256), PerPixelMean())], ids=str)
+@pytest.mark.parametrize(
+    "after", [(), (Flip(),), (Cutout(size=3), Flip(p=0.3)), (Flip(p=1.0), Mixup(alpha=0.4))], ids=str
+)
+def test_to_move_the_bytes_first_gives_the_same_bits(channels: int, normalize: tuple, after: tuple):
+    generator = torch.Generator().manual_seed(2)
+    pixels = torch.randint(0, 256, (100, 7, 9, channels), dtype=torch.uint8, generator=generator)
+    split = InMemory(pixels, torch.arange(100))
+    records = (PadCrop(pad=2), *after)
+    steps = fit(normalize, split)
+    prepare = Preparation(steps, records, split.shape, torch.device("cpu"))
+    assert prepare.first is not None
+    for index in torch.arange(100).split(32):
+        found = prepare(split.take(index), chance(index), 0.5)
+        pixels, labels = split.take(index)
+        plain = augment(records, Batch(through(steps, to_float(pixels)), labels), chance(index), 0.5)
+        assert torch.equal(found.images, plain.images)
+        assert found.images.stride() == plain.images.stride()
+
+
+@pytest.mark.parametrize(
+    ("normalize", "records", "shape", "device"),
+    [
+        ((), (), (3, 8, 8), "cpu"),
+        ((), (Flip(), PadCrop(pad=2)), (3, 8, 8), "cpu"),
+        ((), (PadCrop(pad=2, mode="reflect"),), (3, 8, 8), "cpu"),
+        ((), (PadCrop(pad=4),), (3, 224, 224), "cpu"),
+        ((), (PadCrop(pad=2),), (3, 8, 8), "meta"),
+        ((Gcn(),), (PadCrop(pad=2),), (3, 8, 8), "cpu"),
+    ],
+    ids=str,
+)
+def test_where_that_does_not_apply(normalize: tuple, records: tuple, shape: tuple[int, int, int], device: str):
+    split = InMemory(torch.randint(0, 256, (10, 8, 8, 3), dtype=torch.uint8), torch.arange(10))
+    assert Preparation(fit(normalize, split), records, shape, torch.device(device)).first is None

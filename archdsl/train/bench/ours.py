@@ -15,10 +15,9 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from archdsl.train import network
-from archdsl.train.augment import Batch, Chance, augment
+from archdsl.train.augment import Batch, Chance
 from archdsl.train.loop import Trainer
 from archdsl.train.loss import total
-from archdsl.train.normalize import through, to_float
 from archdsl.train.optimizer import Optimizer
 from archdsl.train.progress import Reporter
 from archdsl.train.randomness import key, permutation
@@ -102,13 +101,11 @@ class Bare:
 
     def _batches(self) -> Generator[Batch]:
         """The trainer's batches, for ever."""
-        split, normalize, records = self.trainer.train_split, self.trainer.normalize, self.recipe.augment
+        split, prepare = self.trainer.train_split, self.trainer.prepare
         for epoch in count():
             order = permutation(key(self.recipe.seed, epoch), len(split)).to(self.device.device)
             for number, index in enumerate(order.split(self.recipe.batch)):
-                pixels, labels = split.take(index)
-                batch = Batch(through(normalize, to_float(pixels)), labels)
-                yield augment(records, batch, Chance(self.recipe.seed, epoch, index, number), 0.0)
+                yield prepare(split.take(index), Chance(self.recipe.seed, epoch, index, number), 0.0)
 
 
 def _begin_anew(model: nn.Module, start: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> None:

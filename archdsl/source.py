@@ -57,6 +57,11 @@ class Span:
         return self.source.text[self.start : self.end]
 
     @property
+    def line(self) -> str:
+        """The same in one line, whatever ends the lines of the source; each stretch of blanks is one."""
+        return " ".join(self.text.split())
+
+    @property
     def position(self) -> tuple[int, int]:
         """Line and column of the first character, from 1."""
         return self.source.position(self.start)

@@ -310,7 +310,7 @@ def condition(expr: ast.Expr, frame: Frame) -> bool | None:
     if not isinstance(value, bool):
         frame.report(errors.not_a_condition(expr.span, value))
         return None
-    frame.assembly.decisions.append((expr.span.text, value))
+    frame.assembly.decisions.append((expr.span.line, value))
     return value
 
 

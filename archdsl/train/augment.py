@@ -135,17 +135,10 @@ def _pad_crop(images: Tensor, record: PadCrop, draws: Tensor, mirrored: Tensor |
     """Each window is read straight out of the padded batch."""
     height, width = images.shape[2:]
     pad = record.pad
-    padded = _in_zeros(images, pad) if record.mode == "zero" else F.pad(images, (pad, pad, pad, pad), mode="reflect")
+    mode = "constant" if record.mode == "zero" else "reflect"
+    padded = F.pad(images, (pad, pad, pad, pad), mode=mode)
     top, left = (draws * (2 * pad + 1)).long().unbind(1)
     return gathered(padded, top, left, height, width, mirrored)
-
-
-def _in_zeros(images: Tensor, pad: int) -> Tensor:
-    """Channels last, which `F.pad` does not keep."""
-    count, channels, height, width = images.shape
-    room = images.new_zeros(count, height + 2 * pad, width + 2 * pad, channels).permute(0, 3, 1, 2)
-    room[:, :, pad : pad + height, pad : pad + width] = images
-    return room
 
 
 def _flip(images: Tensor, chosen: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase  # pyright: ignore[reportPrivateUsage]
 
@@ -57,7 +58,7 @@ def moved(model: nn.Module, device: Device) -> nn.Module:
 def _plainly_laid_out(_norm: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """An input without a gradient: torch 2.13 writes that gradient all the same where channels are last, to nowhere."""
     (images,) = inputs
-    return inputs if images.requires_grad else (images.contiguous(),)
+    return inputs if images.requires_grad or not torch.is_grad_enabled() else (images.contiguous(),)
 
 
 def outputs(model: Callable[[Tensor], Any], images: Tensor) -> tuple[Tensor, ...]:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +16,7 @@ from archdsl.train.data.images import Split
 from archdsl.train.device import Device
 from archdsl.train.evaluate import scores
 from archdsl.train.network import prepare_evaluation
-from archdsl.train.normalize import Step, through, to_float
+from archdsl.train.normalize import Normalization
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +51,7 @@ class Answers:
         return wrong[self.confidence[wrong].argsort(descending=True, stable=True)][:count]
 
 
-def answers(model: nn.Module, split: Split, recipe: Recipe, device: Device, normalize: Sequence[Step]) -> Answers:
+def answers(model: nn.Module, split: Split, recipe: Recipe, device: Device, normalize: Normalization) -> Answers:
     """Ask `model` about every image, by the recipe's policy of evaluation and in the same batches as in training."""
     labels: list[Tensor] = []
     logits: list[Tensor] = []
@@ -60,7 +59,7 @@ def answers(model: nn.Module, split: Split, recipe: Recipe, device: Device, norm
         torch.manual_seed(recipe.seed)
         prepare_evaluation(model, recipe)
         for pixels, truth in split.in_order(2 * recipe.batch):
-            logits.append(scores(model, through(normalize, to_float(pixels)), recipe, device).float().cpu())
+            logits.append(scores(model, normalize(pixels), recipe, device).float().cpu())
             labels.append(truth.cpu())
     whole = torch.cat(logits)
     return Answers(torch.cat(labels), whole.argmax(1), whole.softmax(1))

@@ -26,7 +26,7 @@ from archdsl.recipe.records import (
     PcaColour,
     ResizedCrop,
 )
-from archdsl.train.randomness import key, normal, uniform
+from archdsl.train.randomness import key, normal, permutation, uniform
 from archdsl.train.view import gathered, random_resized_window, random_window
 
 
@@ -40,27 +40,56 @@ class Batch:
     share: float = 1.0
 
 
+class Epoch:
+    """The random numbers of one epoch of `size` images, on their device.
+
+    Each use of chance, a stream, draws for all images when it is first asked for: for a batch alone it takes as long.
+    """
+
+    def __init__(self, seed: int, number: int, size: int, device: torch.device | None = None) -> None:
+        self.seed, self.number, self.size, self.device = seed, number, size, device
+        self.tables: dict[tuple[int, int], Tensor] = {}
+
+    def order(self) -> Tensor:
+        """All images, in the epoch's order."""
+        return permutation(key(self.seed, self.number), self.size).to(self.device)
+
+    def chance(self, index: Tensor, first: int) -> Chance:
+        """The numbers of a batch of these images; `first` is its place in the epoch."""
+        return Chance(self, index, first)
+
+    def key(self, *stream: int) -> int:
+        """Of a stream, or of a part of it."""
+        return key(self.seed, self.number, *stream)
+
+    def table(self, stream: int, count: int) -> Tensor:
+        """`count` numbers in [0, 1) for each image of the set: [size, count]."""
+        if (stream, count) not in self.tables:
+            everyone = torch.arange(self.size, device=self.device)
+            self.tables[stream, count] = uniform(self.key(stream), everyone, count)
+        return self.tables[stream, count]
+
+
 @dataclass(frozen=True, eq=False)
 class Chance:
     """The random numbers of one batch: `index` says which images it holds."""
 
-    seed: int
-    epoch: int
+    epoch: Epoch
     index: Tensor
     first: int
     """The place of the batch in the epoch, for what is drawn once for all of it."""
 
     def draw(self, stream: int, count: int) -> Tensor:
         """`count` numbers in [0, 1) for each image; each use of chance has its own stream."""
-        return uniform(key(self.seed, self.epoch, stream), self.index, count)
+        return self.epoch.table(stream, count).index_select(0, self.index)
 
     def normal(self, stream: int, count: int) -> Tensor:
         """`count` normal numbers for each image."""
-        return normal(key(self.seed, self.epoch, stream), self.index, count)
+        return normal(self.epoch.key(stream), self.index, count)
 
     def once(self, stream: int) -> random.Random:
         """A generator for the batch as a whole."""
-        return random.Random(key(self.seed, self.epoch, stream, self.first))
+        return random.Random(self.epoch.key(stream, self.first))
 
 
 def augment(

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +18,7 @@ from archdsl.train.device import Device
 from archdsl.train.distributed import ALONE, Team
 from archdsl.train.loss import Measure
 from archdsl.train.network import outputs, prepare_evaluation
-from archdsl.train.normalize import Step, through, to_float
+from archdsl.train.normalize import Normalization
 from archdsl.train.signals import Flag
 from archdsl.train.view import judged
 
@@ -37,7 +36,7 @@ def judge(
     split: Split,
     recipe: Recipe,
     device: Device,
-    normalize: Sequence[Step],
+    normalize: Normalization,
     measure: Measure,
     flag: Flag,
     team: Team = ALONE,
@@ -58,7 +57,7 @@ def judge(
                 break
             if not len(labels):  # the part of a rank that has none of a handful of images
                 continue
-            logits = scores(model, through(normalize, to_float(pixels)), recipe, device)
+            logits = scores(model, normalize(pixels), recipe, device)
             sums[0] += measure(logits, labels).double() * len(labels)
             sums[1] += (logits.argmax(1) != labels).sum()
     model.train(was_training)

@@ -20,7 +20,6 @@ from archdsl.train.device import Device, Hardware
 from archdsl.train.evaluate import judge, scores
 from archdsl.train.job import TrainConfig
 from archdsl.train.loss import measure
-from archdsl.train.normalize import through, to_float
 from archdsl.train.signals import watched
 from archdsl.train.stored import Stored
 from archdsl.train.trouble import Misfit, Stopped
@@ -75,11 +74,11 @@ def evaluate(stored: Stored, which: str, changes: dict[str, object]) -> Judgemen
     _check(stored, images)
     found = reopened.reopen(stored, which)
     model = network.moved(found.model, where)
-    steps = reopened.normalization(stored, where.device)
+    normalize = reopened.normalization(stored, where.device)
     test = images.test.to(where.device)
     with watched() as flag:
         loss, most = measure(stored.recipe.loss), config.micro_batch
-        verdict = judge(model, test, stored.recipe, where, steps, loss, flag, at_once=most)
+        verdict = judge(model, test, stored.recipe, where, normalize, loss, flag, at_once=most)
     if verdict is None:
         raise Stopped(f"stopped by {flag.name}")
     return Judgement(
@@ -99,12 +98,12 @@ def predict(stored: Stored, which: str, pictures: list[Path], changes: dict[str,
     where = _device(_config(stored, changes))
     model = network.moved(reopened.reopen(stored, which).model, where)
     network.prepare_evaluation(model, stored.recipe)
-    steps = reopened.normalization(stored, where.device)
+    normalize = reopened.normalization(stored, where.device)
     found: list[list[Guess]] = []
     for path in pictures:
         torch.manual_seed(stored.recipe.seed)
         with torch.inference_mode():
-            image = through(steps, to_float(picture(stored, path).to(where.device)))
+            image = normalize(picture(stored, path).to(where.device))
             probabilities = scores(model, image, stored.recipe, where).float().softmax(1)[0].cpu()
         values, classes = probabilities.topk(min(TOP, len(stored.plan.classes)))
         pairs = zip(classes.tolist(), values.tolist(), strict=True)

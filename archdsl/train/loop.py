@@ -14,16 +14,15 @@ from torch import Tensor, nn
 from archdsl.fsio import FileTrouble
 from archdsl.recipe.records import PcaColour
 from archdsl.train import checkpoint, engine, folder, saving
-from archdsl.train.augment import Batch, Chance
+from archdsl.train.augment import Batch, Epoch
 from archdsl.train.checkpoint import Checkpoint
 from archdsl.train.data.images import Split, Taken
 from archdsl.train.diagnose import LOSS, first_not_finite
 from archdsl.train.distributed import ALONE, Portion, Team
 from archdsl.train.evaluate import Verdict, judge
-from archdsl.train.normalize import fit, principal_colours
+from archdsl.train.normalize import Normalization, fit, principal_colours
 from archdsl.train.prepare import Preparation
 from archdsl.train.progress import Reporter, Row
-from archdsl.train.randomness import key, permutation
 from archdsl.train.schedule import plateau_drops, watched_errors
 from archdsl.train.signals import Flag
 from archdsl.train.state import Plan, Progress
@@ -51,11 +50,12 @@ class Trainer:
         self.run_step = engine.engine(self.stepper, team, reporter.note)
         self.model = self.stepper.model
         self.train_split, self.validation, self.test = self._splits()
-        self.normalize = fit(self.recipe.normalize, self.train_split, self.recipe.resize)
+        self.normalize = Normalization(fit(self.recipe.normalize, self.train_split, self.recipe.resize))
         self.prepare = Preparation(
             self.normalize, self.recipe.augment, self.train_split.shape, self.device.device, self._colours()
         )
         self.progress = Progress()
+        self.epoch = self._epoch_of_chance()
         self.failed_saves = 0
 
     def _splits(self) -> tuple[Split, Split | None, Split]:
@@ -67,7 +67,7 @@ class Trainer:
     def _colours(self) -> Tensor | None:
         if not any(isinstance(record, PcaColour) for record in self.recipe.augment):
             return None
-        return principal_colours(self.train_split, self.normalize)
+        return principal_colours(self.train_split, self.normalize.steps)
 
     # --- the run
 
@@ -105,15 +105,18 @@ class Trainer:
         steps = self._epoch_steps()
         self.reporter.begin(p.epoch + 1, steps, p.seen, p.step)
         began, before = monotonic(), p.seconds
-        order = permutation(key(self.recipe.seed, p.epoch), len(self.train_split)).to(self.device.device)
+        self.epoch = self._epoch_of_chance()
         self.model.train()
-        rest = [self.team.portion(index) for index in order.split(self.recipe.batch)[p.seen : steps]]
+        rest = [self.team.portion(index) for index in self.epoch.order().split(self.recipe.batch)[p.seen : steps]]
         with closing(self.train_split.stream([portion.index for portion in rest], p.epoch)) as stream:
             for portion, taken in zip(rest, stream, strict=True):
                 batch = self._step(portion, taken)
                 p.seconds = before + monotonic() - began
                 self._between_steps(steps, batch)
                 yield
+
+    def _epoch_of_chance(self) -> Epoch:
+        return Epoch(self.recipe.seed, self.progress.epoch, len(self.train_split), self.device.device)
 
     def _epoch_steps(self) -> int:
         """The last epoch of a recipe in iterations may be a short one."""
@@ -133,7 +136,7 @@ class Trainer:
     def _batch(self, index: Tensor, taken: Taken) -> Batch:
         """The images normalised and augmented, as numbers on the device."""
         p = self.progress
-        return self.prepare(taken, Chance(self.recipe.seed, p.epoch, index, p.seen), self.clock.done(p.step))
+        return self.prepare(taken, self.epoch.chance(index, p.seen), self.clock.done(p.step))
 
     def _close_epoch(self) -> None:
         """Judge, write down, save. A signal while judging saves the state before it, and judging starts over later."""

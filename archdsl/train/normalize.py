@@ -38,6 +38,10 @@ class Scaled:
     def __call__(self, images: Tensor) -> Tensor:
         return images * self.factor
 
+    def fold(self, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
+        """Scale and shift of `x * scale + shift` followed by this."""
+        return scale * self.factor, shift * self.factor
+
 
 @dataclass(frozen=True, eq=False)
 class Centred:
@@ -47,6 +51,10 @@ class Centred:
 
     def __call__(self, images: Tensor) -> Tensor:
         return images - as_image(self.mean, images)
+
+    def fold(self, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
+        """Scale and shift of `x * scale + shift` followed by this."""
+        return scale, shift - self.mean.cpu().double()
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +66,11 @@ class Standardised:
 
     def __call__(self, images: Tensor) -> Tensor:
         return (images - as_image(self.mean, images)).div_(as_image(self.std, images))
+
+    def fold(self, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
+        """Scale and shift of `x * scale + shift` followed by this."""
+        mean, std = self.mean.cpu().double(), self.std.cpu().double()
+        return scale / std, (shift - mean) / std
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +103,45 @@ def as_image(numbers: Tensor, images: Tensor) -> Tensor:
     return numbers.expand(images.shape[1:]).permute(1, 2, 0).contiguous().permute(2, 0, 1)
 
 
+Linear = Scaled | Centred | Standardised
 Step = Resized | Scaled | Centred | Standardised | Contrast | Whitened
+
+
+class Normalization:
+    """All steps, from bytes [N, H, W, C] to numbers [N, C, H, W], channels last.
+
+    Those at the beginning that are linear are one, folded in double precision: times a scale, plus a shift.
+    """
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        self.steps = steps
+        scale, shift = torch.full((1, 1, 1), 1 / 255, dtype=torch.float64), torch.zeros(1, 1, 1, dtype=torch.float64)
+        linear = 0
+        for step in steps:
+            if not isinstance(step, Linear):
+                break
+            scale, shift = step.fold(scale, shift)
+            linear += 1
+        self.rest = steps[linear:]
+        """What is done after those."""
+        self.folded = self.spread = scale, shift
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        return through(self.rest, self.linear(pixels))
+
+    def linear(self, pixels: Tensor) -> Tensor:
+        """What comes before the `rest`."""
+        images = pixels.permute(0, 3, 1, 2).float()
+        scale, shift = self.constants(images)
+        return torch.addcmul(shift, images, scale)
+
+    def constants(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Scale and shift [C, H, W] of images [N, C, H, W], channels last; kept for more of the kind."""
+        scale, shift = self.spread
+        if scale.shape != images.shape[1:] or scale.device != images.device:
+            scale, shift = (as_image(numbers.to(images), images) for numbers in self.folded)
+            self.spread = scale, shift
+        return scale, shift
 
 
 def to_float(pixels: Tensor) -> Tensor:

@@ -46,8 +46,8 @@ def write(out: Path, images: Images, where: Device) -> None:
 def ask(run: Stored, images: Images, where: Device) -> Answers:
     """What the newest checkpoint says to the test images."""
     model = network.moved(reopened.reopen(run).model, where)
-    steps = reopened.normalization(run, where.device)
-    return answers(model, images.test.to(where.device), run.recipe, where, steps)
+    normalize = reopened.normalization(run, where.device)
+    return answers(model, images.test.to(where.device), run.recipe, where, normalize)
 
 
 def _mistakes(found: Answers, images: Images, numbers: Tensor) -> Iterator[Mistake]:

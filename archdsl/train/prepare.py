@@ -9,9 +9,9 @@ from torch import Tensor
 
 from archdsl.recipe.records import Augment
 from archdsl.train.augment import Batch, Chance, augment
-from archdsl.train.bytes_first import bytes_first
 from archdsl.train.data.images import Taken
-from archdsl.train.normalize import Step, through, to_float
+from archdsl.train.normalize import Normalization
+from archdsl.train.piecewise import piecewise
 
 
 class Preparation:
@@ -19,20 +19,19 @@ class Preparation:
 
     def __init__(
         self,
-        steps: Sequence[Step],
+        normalize: Normalization,
         records: Sequence[Augment],
         shape: tuple[int, int, int],
         device: torch.device,
         colours: Tensor | None = None,
     ) -> None:
-        self.steps, self.records, self.colours = steps, records, colours
-        self.first = bytes_first(steps, records, shape, device)
+        self.normalize, self.records, self.colours = normalize, records, colours
+        self.piecewise = piecewise(normalize, records, shape, device)
 
     def __call__(self, taken: Taken, chance: Chance, done: float) -> Batch:
         """The batch, when the share `done` of the run is behind us."""
         pixels, labels = taken
-        if self.first is None:
-            images = through(self.steps, to_float(pixels))
-            return augment(self.records, Batch(images, labels), chance, done, self.colours)
-        batch = Batch(self.first(pixels, chance), labels)
-        return augment(self.records, batch, chance, done, self.colours, self.first.records)
+        if self.piecewise is None:
+            return augment(self.records, Batch(self.normalize(pixels), labels), chance, done, self.colours)
+        batch = Batch(self.piecewise(pixels, chance), labels)
+        return augment(self.records, batch, chance, done, self.colours, self.piecewise.records)

@@ -14,7 +14,7 @@ from archdsl.fsio import FileTrouble, read_limited
 from archdsl.train import checkpoint, network, stored
 from archdsl.train.checkpoint import Checkpoint
 from archdsl.train.job import Job
-from archdsl.train.normalize import Step, restored
+from archdsl.train.normalize import Normalization, restored
 from archdsl.train.progress import Row
 from archdsl.train.stored import Stored
 from archdsl.train.trouble import TrainTrouble
@@ -54,13 +54,13 @@ def job_of(run: Stored) -> Job:
     return Job(of.name, "", "", of.network, recipe=run.recipe, arguments=of.arguments, image=of.image)
 
 
-def normalization(run: Stored, device: torch.device) -> list[Step]:
+def normalization(run: Stored, device: torch.device) -> Normalization:
     """The steps between pixels and the network, as they were fitted in training."""
     path = run.path / stored.NORMALIZATION
     try:
         tensors = safetensors.torch.load(read_limited(path, _LARGEST))
         fitted = {name: tensor.to(device) for name, tensor in tensors.items()}
-        return restored(run.recipe.normalize, run.recipe.resize, fitted)
+        return Normalization(restored(run.recipe.normalize, run.recipe.resize, fitted))
     except FileTrouble as trouble:
         raise TrainTrouble(str(trouble)) from None
     except (safetensors.SafetensorError, TypeError, KeyError, ValueError):

@@ -98,7 +98,7 @@ def train(config: TrainConfig, job: Job, console: Console, hardware: Hardware | 
         with memory.watched(where.device, _at_once(config, recipe, team), job.memory):
             trainer = Trainer(plan, _shared(model, plan, team), shown, flag, team)
             if team.leads:
-                folder.write_normalization(out, trainer.normalize)
+                folder.write_normalization(out, trainer.normalize.steps)
             if config.resume:
                 _resume(trainer, out)
             rows = trainer.train()

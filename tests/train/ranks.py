@@ -34,7 +34,7 @@ from small_networks import AUXILIARY, SKIPPING, TINY
 
 from archdsl.recipe import Recipe
 from archdsl.recipe.records import Flip, Sgd, Warmup
-from archdsl.train import loop, run
+from archdsl.train import augment, loop, run
 from archdsl.train.augment import Batch
 from archdsl.train.data import Images, Request, load
 from archdsl.train.distributed import Portion
@@ -231,7 +231,7 @@ def prepare(rank: int, request: dict[str, Any]) -> None:
     """
     if request.get("shuffled"):
         own = int.from_bytes(os.urandom(4), "big")
-        loop.permutation = lambda key, count: permutation(key ^ own << 1, count)
+        augment.permutation = lambda key, count: permutation(key ^ own << 1, count)
     fault, log = request.get("fault") or {"rank": None}, request.get("log")
     if request.get("careless"):
         Stepper._may_update = lambda *_: True  # type: ignore[method-assign]

@@ -21,7 +21,7 @@ from archdsl import cli, training
 from archdsl.recipe.records import Crop, Cutout, Flip, PadCrop
 from archdsl.spec import Spec
 from archdsl.train import network
-from archdsl.train.augment import Batch, Chance, augment
+from archdsl.train.augment import Batch, Epoch, augment
 from archdsl.train.bench import plain
 from archdsl.train.bench.asked import Asked
 from archdsl.train.bench.pacing import FEWEST, ROUNDS, Contestant, calibrate, paced, ratio
@@ -274,7 +274,7 @@ def mirrored_after(images: torch.Tensor, flips: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_window_and_its_flip_in_one_gather_are_both_after_another(window: PadCrop | Crop, channels: int):
     images = torch.randn(50, channels, 9, 11).to(memory_format=torch.channels_last)
-    batch, chance = Batch(images, torch.zeros(50)), Chance(3, 1, torch.arange(50), 0)
+    batch, chance = Batch(images, torch.zeros(50)), Epoch(3, 1, 50).chance(torch.arange(50), 0)
     together = augment([window, Flip()], batch, chance, 0.0).images
     cut = augment([window], batch, chance, 0.0).images
     flips = chance.draw(1, 1)[:, 0] < 0.5
@@ -284,7 +284,7 @@ def test_a_window_and_its_flip_in_one_gather_are_both_after_another(window: PadC
 
 def test_a_lone_flip_and_a_flip_that_comes_later_are_done():
     images = torch.randn(50, 3, 8, 8)
-    batch, chance = Batch(images, torch.zeros(50)), Chance(3, 1, torch.arange(50), 0)
+    batch, chance = Batch(images, torch.zeros(50)), Epoch(3, 1, 50).chance(torch.arange(50), 0)
     alone = augment([Flip()], batch, chance, 0.0).images
     assert torch.equal(alone, mirrored_after(images, chance.draw(0, 1)[:, 0] < 0.5))
     twice = augment([Crop(size=8), Flip(), Flip()], batch, chance, 0.0).images

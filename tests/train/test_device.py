@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -220,3 +222,14 @@ def test_a_rank_takes_the_gpu_of_its_number_and_speaks_over_nccl(monkeypatch: py
         with pytest.raises(Lost), distributed.assembled(config):
             pass
     assert told == [1, "cpu:gloo,cuda:nccl", "gloo"]
+
+
+@pytest.mark.parametrize(
+    ("given", "spins"), [({}, "10000"), ({"GOMP_SPINCOUNT": "5"}, "5"), ({"OMP_WAIT_POLICY": "active"}, None)], ids=str
+)
+def test_threads_wait_for_a_moment_before_they_sleep(given: dict[str, str], spins: str | None):
+    """It counts only if it is there before torch is loaded."""
+    clean = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    code = "import os, sys, archdsl.train; print('torch' in sys.modules, os.environ.get('GOMP_SPINCOUNT'))"
+    done = subprocess.run([sys.executable, "-c", code], env=clean | given, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", str(spins)]

@@ -36,7 +36,7 @@ from archdsl.recipe.records import (
 )
 from archdsl.train import checkpoint, engine, loop, randomness, run
 from archdsl.train import device as device_module
-from archdsl.train.augment import Batch, Chance, augment
+from archdsl.train.augment import Batch, Epoch, augment
 from archdsl.train.device import Device
 from archdsl.train.engine import WARM_UP, Compiled
 from archdsl.train.job import Job
@@ -287,7 +287,7 @@ def test_no_augmentation_makes_the_host_wait(record: Augment, monkeypatch: pytes
     monkeypatch.setattr(randomness, "_in_numpy", lambda _: False)  # as on a device that is not the host
     images, index, colours = torch.rand(4, 3, 8, 8), torch.arange(4), torch.eye(3)
     with Unread():
-        augment((record,), Batch(images, index), Chance(0, 0, index, 0), 0.0, colours)
+        augment((record,), Batch(images, index), Epoch(0, 0, 4).chance(index, 0), 0.0, colours)
 
 
 def test_a_read_would_be_seen() -> None:

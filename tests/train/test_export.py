@@ -133,14 +133,14 @@ def test_what_is_done_to_a_picture_is_told_in_full(trained: Path, monkeypatch: p
     records = (Scale(by=127.5), MeanStd(), PerPixelMean(), Gcn(), Zca())
     from harness import images
 
-    steps = normalize.fit(records, images().train)
+    steps = normalize.Normalization(normalize.fit(records, images().train))
     monkeypatch.setattr(reopened, "normalization", lambda _run, _device: steps)
     actions = preparation.of(stored.load(trained))
     pixels = torch.randint(0, 256, (5, 8, 8, 3), dtype=torch.uint8)
-    expected = normalize.through(steps, normalize.to_float(pixels))
+    expected = steps(pixels)
     found = pixels.permute(0, 3, 1, 2).float()
     for action in actions:
-        found = _applied(json.loads(json.dumps(action.record)), found, normalize.constants(steps))
+        found = _applied(json.loads(json.dumps(action.record)), found, normalize.constants(steps.steps))
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
     assert [action.fitted for action in actions] == [False, False, False, True, False, True]
 

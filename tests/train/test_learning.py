@@ -28,6 +28,7 @@ from archdsl.recipe.records import (
     Fade,
     Gcn,
     MeanStd,
+    Normalize,
     PerPixelMean,
     RmsProp,
     Rule,
@@ -41,7 +42,7 @@ from archdsl.train.data import Request, load, shapes
 from archdsl.train.evaluate import scores
 from archdsl.train.job import Job
 from archdsl.train.loss import faded, measure, mixed
-from archdsl.train.normalize import fit, through, to_float
+from archdsl.train.normalize import Normalization, fit, through, to_float
 from archdsl.train.optimizer import treatments
 from archdsl.train.progress import Reporter, Row, duration, reporter
 
@@ -203,11 +204,12 @@ def test_durations():
 
 def test_normalisation_does_what_it_says():
     split = images(500).train
-    pixels = split.pixels
-    whole = to_float(pixels)
 
-    def after(*records: MeanStd) -> torch.Tensor:
-        return through(fit(records, split), whole)
+    def after(*records: Normalize) -> torch.Tensor:
+        steps = fit(records, split)
+        together = Normalization(steps)(split.pixels)
+        torch.testing.assert_close(together, through(steps, to_float(split.pixels)), rtol=1e-5, atol=1e-4)
+        return together
 
     assert torch.allclose(after(MeanStd()).mean((0, 2, 3)), torch.zeros(3), atol=1e-4)
     assert torch.allclose(after(MeanStd()).std((0, 2, 3), correction=0), torch.ones(3), atol=1e-4)

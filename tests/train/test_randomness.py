@@ -20,10 +20,10 @@ from archdsl.recipe.records import (
     PerPixelMean,
     Scale,
 )
-from archdsl.train import randomness
-from archdsl.train.augment import Batch, Chance, augment
+from archdsl.train import piecewise, randomness
+from archdsl.train.augment import Batch, Chance, Epoch, augment
 from archdsl.train.data.images import InMemory
-from archdsl.train.normalize import fit, through, to_float
+from archdsl.train.normalize import Normalization, fit
 from archdsl.train.prepare import Preparation
 from archdsl.train.randomness import key, permutation, uniform
 
@@ -34,7 +34,7 @@ def batch(count: int = 64, side: int = 8) -> Batch:
 
 
 def chance(index: torch.Tensor, epoch: int = 0, seed: int = 0) -> Chance:
-    return Chance(seed, epoch, index, 0)
+    return Epoch(seed, epoch, int(index.max()) + 1).chance(index, 0)
 
 
 def test_uniform_is_uniform_and_a_function_of_its_place():
@@ -139,18 +139,22 @@ def test_the_default_recipe_augments():
 @pytest.mark.parametrize(
     "after", [(), (Flip(),), (Cutout(size=3), Flip(p=0.3)), (Flip(p=1.0), Mixup(alpha=0.4))], ids=str
 )
-def test_to_move_the_bytes_first_gives_the_same_bits(channels: int, normalize: tuple, after: tuple):
+@pytest.mark.parametrize("piece", [1, 1000, 100_000])
+def test_piece_by_piece_gives_the_same_bits(
+    channels: int, normalize: tuple, after: tuple, piece: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(piecewise, "_PIECE", piece)
     generator = torch.Generator().manual_seed(2)
     pixels = torch.randint(0, 256, (100, 7, 9, channels), dtype=torch.uint8, generator=generator)
     split = InMemory(pixels, torch.arange(100))
     records = (PadCrop(pad=2), *after)
-    steps = fit(normalize, split)
+    steps = Normalization(fit(normalize, split))
     prepare = Preparation(steps, records, split.shape, torch.device("cpu"))
-    assert prepare.first is not None
+    assert prepare.piecewise is not None
     for index in torch.arange(100).split(32):
         found = prepare(split.take(index), chance(index), 0.5)
         pixels, labels = split.take(index)
-        plain = augment(records, Batch(through(steps, to_float(pixels)), labels), chance(index), 0.5)
+        plain = augment(records, Batch(steps(pixels), labels), chance(index), 0.5)
         assert torch.equal(found.images, plain.images)
         assert found.images.stride() == plain.images.stride()
 
@@ -161,7 +165,6 @@ def test_to_move_the_bytes_first_gives_the_same_bits(channels: int, normalize: t
         ((), (), (3, 8, 8), "cpu"),
         ((), (Flip(), PadCrop(pad=2)), (3, 8, 8), "cpu"),
         ((), (PadCrop(pad=2, mode="reflect"),), (3, 8, 8), "cpu"),
-        ((), (PadCrop(pad=4),), (3, 224, 224), "cpu"),
         ((), (PadCrop(pad=2),), (3, 8, 8), "meta"),
         ((Gcn(),), (PadCrop(pad=2),), (3, 8, 8), "cpu"),
     ],
@@ -169,4 +172,20 @@ def test_to_move_the_bytes_first_gives_the_same_bits(channels: int, normalize: t
 )
 def test_where_that_does_not_apply(normalize: tuple, records: tuple, shape: tuple[int, int, int], device: str):
     split = InMemory(torch.randint(0, 256, (10, 8, 8, 3), dtype=torch.uint8), torch.arange(10))
-    assert Preparation(fit(normalize, split), records, shape, torch.device(device)).first is None
+    assert Preparation(Normalization(fit(normalize, split)), records, shape, torch.device(device)).piecewise is None
+
+
+def test_the_numbers_of_an_image_are_those_of_its_place():
+    epoch, index = Epoch(7, 3, 100), torch.tensor([99, 5, 5])
+    assert torch.equal(epoch.chance(index, 0).draw(2, 3), uniform(key(7, 3, 2), index, 3))
+    assert torch.equal(epoch.order(), permutation(key(7, 3), 100))
+
+
+def test_pixels_are_left_as_they_are():
+    pixels = torch.randint(0, 256, (40, 8, 8, 3), dtype=torch.uint8)
+    kept = pixels.clone()
+    prepare = Preparation(Normalization([]), (PadCrop(pad=2), Flip(p=1.0)), (3, 8, 8), torch.device("cpu"))
+    assert prepare.piecewise is not None
+    for count in (40, 8, 40):
+        prepare((pixels[:count], torch.arange(count)), chance(torch.arange(count)), 0.0)
+    assert torch.equal(pixels, kept)

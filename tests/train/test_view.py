@@ -10,9 +10,9 @@ from torch import Tensor
 
 from archdsl.recipe import Recipe
 from archdsl.recipe.records import Crop, MeanStd, PcaColour, ResizedCrop, Scale, TenCrop
-from archdsl.train.augment import Batch, Chance, augment
+from archdsl.train.augment import Batch, Epoch, augment
 from archdsl.train.evaluate import scores
-from archdsl.train.normalize import fit, principal_colours, through, to_float
+from archdsl.train.normalize import Normalization, fit, principal_colours, to_float
 from archdsl.train.trouble import Misfit
 from archdsl.train.view import check_window, judged, resized, window
 
@@ -25,7 +25,7 @@ def numbered(count: int, height: int, width: int) -> Tensor:
 
 def after(record: Crop | ResizedCrop | PcaColour, pixels: Tensor, epoch: int = 0, **more: Tensor) -> Tensor:
     batch = Batch(pixels, torch.zeros(len(pixels), dtype=torch.long))
-    chance = Chance(seed=5, epoch=epoch, index=torch.arange(len(pixels)), first=0)
+    chance = Epoch(5, epoch, len(pixels)).chance(torch.arange(len(pixels)), 0)
     return augment([record], batch, chance, 0.0, **more).images
 
 
@@ -82,7 +82,7 @@ def test_resizing_is_torchs_and_keeps_the_middle():
     assert torch.equal(resized(pixels, 20), whole[:, :, :, 6:26])
     split = images(60).train
     steps = fit([MeanStd()], split, resize=12)
-    seen = through(steps, to_float(split.pixels))
+    seen = Normalization(steps)(split.pixels)
     assert seen.shape == (60, 3, 12, 12)
     assert torch.allclose(seen.mean((0, 2, 3)), torch.zeros(3), atol=1e-4)
 
@@ -90,8 +90,8 @@ def test_resizing_is_torchs_and_keeps_the_middle():
 def test_scale_divides_bytes():
     split = images(10).train
     bytes_ = split.pixels.permute(0, 3, 1, 2).float()
-    assert torch.allclose(through(fit([Scale()], split), to_float(split.pixels)), bytes_ / 255)
-    assert torch.allclose(through(fit([Scale(by=1.0)], split), to_float(split.pixels)), bytes_)
+    assert torch.allclose(Normalization(fit([Scale()], split))(split.pixels), bytes_ / 255)
+    assert torch.allclose(Normalization(fit([Scale(by=1.0)], split))(split.pixels), bytes_)
 
 
 def test_images_are_judged_by_their_middle_or_by_ten_views():

@@ -15,12 +15,11 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from archdsl.train import network
-from archdsl.train.augment import Batch, Chance
+from archdsl.train.augment import Batch, Epoch
 from archdsl.train.loop import Trainer
 from archdsl.train.loss import total
 from archdsl.train.optimizer import Optimizer
 from archdsl.train.progress import Reporter
-from archdsl.train.randomness import key, permutation
 from archdsl.train.signals import Flag
 from archdsl.train.state import Plan
 
@@ -102,10 +101,10 @@ class Bare:
     def _batches(self) -> Generator[Batch]:
         """The trainer's batches, for ever."""
         split, prepare = self.trainer.train_split, self.trainer.prepare
-        for epoch in count():
-            order = permutation(key(self.recipe.seed, epoch), len(split)).to(self.device.device)
-            for number, index in enumerate(order.split(self.recipe.batch)):
-                yield prepare(split.take(index), Chance(self.recipe.seed, epoch, index, number), 0.0)
+        for number in count():
+            epoch = Epoch(self.recipe.seed, number, len(split), self.device.device)
+            for first, index in enumerate(epoch.order().split(self.recipe.batch)):
+                yield prepare(split.take(index), epoch.chance(index, first), 0.0)
 
 
 def _begin_anew(model: nn.Module, start: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> None:

@@ -179,7 +179,7 @@ class Bench:
         return Plan(self.recipe, images, where, schedule, self.folder, "", self.job.auxiliary_weights)
 
     def _plain(self) -> tuple[plain.Loader, plain.Loop]:
-        fitted = self.entries[0].trainer.normalize[0]
+        fitted = self.entries[0].trainer.normalize.steps[0]
         assert isinstance(fitted, Standardised)
         pictures = plain.Pictures(self.images, fitted.mean.cpu(), fitted.std.cpu())
         loader = plain.Loader(pictures, self.recipe.batch, self.asked.workers)

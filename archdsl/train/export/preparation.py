@@ -29,7 +29,7 @@ class Action:
 
 def of(run: Stored) -> tuple[Action, ...]:
     """All steps of a run, in their order. Pixels are RGB or grey, channels first."""
-    steps = reopened.normalization(run, torch.device("cpu"))
+    steps = reopened.normalization(run, torch.device("cpu")).steps
     margin = run.plan.margin
     around = [Action({"pad": margin}, f"{margin} pixels of zeros around")] if margin else []
     ranged = Action({"divide": 255}, "numbers between 0 and 1")

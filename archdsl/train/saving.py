@@ -14,6 +14,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from archdsl.ice import version
 from archdsl.train import chance
 from archdsl.train.checkpoint import Checkpoint
 from archdsl.train.distributed import Team
@@ -47,6 +48,7 @@ def fingerprint(plan: Plan, team: Team) -> dict[str, object]:
     """What may change the last bits of the numbers."""
     device = plan.device
     return {
+        "archdsl": version(),
         "torch": torch.__version__,
         "processor": device.name,
         "instructions": torch.backends.cpu.get_cpu_capability(),

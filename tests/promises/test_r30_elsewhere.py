@@ -25,6 +25,7 @@ from archdsl.train.augment import Batch
 
 KEPT = Path(__file__).parents[1] / "train" / "kept"
 FINGERPRINT = {
+    "archdsl": "0.0.1",
     "torch": "1.13.0",
     "processor": "another one",
     "instructions": "NO AVX",

@@ -1,7 +1,7 @@
 """What one compares with: the loop that a careful but ordinary script has.
 
-Each picture by itself through PIL, in the worker processes of a `DataLoader`; float32, channels first, operation by
-operation; loss and errors read after every step.
+Each picture by itself through PIL and what torchvision's transforms do, in the worker processes of a `DataLoader`;
+float32, channels first, operation by operation; loss and errors read after every step.
 """
 
 # torch annotates only half of itself
@@ -27,12 +27,16 @@ PAD = 4
 
 
 class Pictures(Dataset[tuple[Tensor, int]]):
-    """Images as a script would read them: each becomes a PIL picture, is shifted, mirrored, and made a tensor."""
+    """Each image as a PIL picture through RandomCrop, RandomHorizontalFlip, ToTensor, Normalize.
+
+    Without torchvision: its operations are done here, one by one.
+    """
 
     def __init__(self, images: InMemory, mean: Tensor, std: Tensor) -> None:
         self.pixels = images.pixels.numpy()
         self.labels: list[int] = images.labels.tolist()
-        self.mean, self.std = mean, std
+        self.mean: list[float] = mean.flatten().tolist()
+        self.std: list[float] = std.flatten().tolist()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -40,18 +44,32 @@ class Pictures(Dataset[tuple[Tensor, int]]):
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         pixels = self.pixels[index]
         picture = _moved(Image.fromarray(pixels if pixels.shape[2] > 1 else pixels[:, :, 0]))
-        array = np.array(picture)
-        numbers = torch.from_numpy(array if array.ndim > 2 else array[:, :, None])
-        image = numbers.permute(2, 0, 1).contiguous().float().div(255)
-        return image.sub_(self.mean).div_(self.std), self.labels[index]
+        return _normalized(_numbers(picture), self.mean, self.std), self.labels[index]
 
 
 def _moved(picture: Image.Image) -> Image.Image:
     """Padded, cut at random, mirrored or not."""
     width, height = picture.size
-    top, left = (int(torch.randint(0, 2 * PAD + 1, ())) for _ in range(2))
-    picture = ImageOps.expand(picture, PAD).crop((left, top, left + width, top + height))
-    return picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if torch.rand(()) < 0.5 else picture
+    picture = ImageOps.expand(picture, PAD)
+    top, left = (int(torch.randint(0, 2 * PAD + 1, size=(1,)).item()) for _ in range(2))
+    picture = picture.crop((left, top, left + width, top + height))
+    return picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if torch.rand(1) < 0.5 else picture
+
+
+def _numbers(picture: Image.Image) -> Tensor:
+    """[C, H, W] between 0 and 1, as ToTensor."""
+    numbers = torch.from_numpy(np.array(picture, np.uint8, copy=True))
+    numbers = numbers.view(picture.size[1], picture.size[0], len(picture.getbands()))
+    return numbers.permute(2, 0, 1).contiguous().to(torch.get_default_dtype()).div(255)
+
+
+def _normalized(image: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """A copy less the mean, over the deviation, as Normalize."""
+    image = image.clone()
+    means, deviations = (torch.as_tensor(of, dtype=image.dtype, device=image.device) for of in (mean, std))
+    if (deviations == 0).any():
+        raise ValueError("a deviation is 0")
+    return image.sub_(means.view(-1, 1, 1)).div_(deviations.view(-1, 1, 1))
 
 
 class Loader:

@@ -26,15 +26,14 @@ _PIECE = 100_000  # numbers for each thread: 400 kB, of the megabytes that a cor
 
 @dataclass(frozen=True, eq=False)
 class _Places:
-    """Of all images of an epoch: where the rows of a window begin, in pixels, and which windows are mirrored."""
+    """Of all images of an epoch, [size] each: where the windows begin, in pixels, and which of them are mirrored."""
 
     epoch: Epoch
-    rows: Tensor
-    """[size, H]: in the padded image."""
-    shifts: Tensor
-    """[size, H]: in what is added to it, of which the mirror image comes second."""
+    cut: Tensor
+    """In the padded image."""
+    shift: Tensor
+    """In what is added to it, of which the mirror image comes second."""
     mirrored: Tensor
-    """[size]."""
 
 
 class Piecewise:
@@ -54,20 +53,21 @@ class Piecewise:
         scale, shift = (numbers.permute(1, 2, 0) for numbers in normalize.constants(torch.empty(1, *shape)))
         self.scale = scale
         self.shifts = self._rows(self._padded(torch.stack([shift, shift.flip(1)])))
+        self.down = torch.arange(self.height) * self.wide
+        """[H]: from the first row of a window to each."""
         self.room = torch.empty(0, dtype=torch.uint8)
-        self.first = torch.empty(0, dtype=torch.long)
         self.places: _Places | None = None
 
     def __call__(self, pixels: Tensor, chance: Chance) -> Tensor:
         """Images [N, C, H, W] for a network, channels last, of pixels [N, H, W, C]."""
         places = self._of(chance.epoch)
-        cut = self._cut(pixels, places.rows.index_select(0, chance.index))
+        cut = self._cut(pixels, places.cut.index_select(0, chance.index))
         if self.flip is not None:
             _mirror(cut, places.mirrored.index_select(0, chance.index))
+        shift = places.shift.index_select(0, chance.index)[:, None] + self.down
         images = torch.empty(pixels.shape)
-        parts = (t.split(self.count) for t in (cut, places.shifts.index_select(0, chance.index), images))
-        for part, begin, out in zip(*parts, strict=True):
-            torch.index_select(self.shifts, 0, begin.view(-1), out=out.view(begin.numel(), -1))
+        for part, rows, out in zip(*(whole.split(self.count) for whole in (cut, shift, images)), strict=True):
+            torch.index_select(self.shifts, 0, rows.view(-1), out=out.view(rows.numel(), -1))
             out.addcmul_(part.float(), self.scale)
         return images.permute(0, 3, 1, 2)
 
@@ -79,19 +79,18 @@ class Piecewise:
             if self.flip is not None:
                 mirrored = epoch.table(1, 1)[:, 0] < self.flip.p
             there = torch.where(mirrored, self.area + 2 * self.pad - left, left)
-            rows = (top[:, None] + torch.arange(self.height)) * self.wide
-            self.places = _Places(epoch, rows + left[:, None], rows + there[:, None], mirrored)
+            self.places = _Places(epoch, top * self.wide + left, top * self.wide + there, mirrored)
         return self.places
 
-    def _cut(self, pixels: Tensor, rows: Tensor) -> Tensor:
+    def _cut(self, pixels: Tensor, begin: Tensor) -> Tensor:
         """The windows of [N, H, W, C]."""
-        if len(self.room) < len(pixels):
+        count = len(pixels)
+        if len(self.room) < count:
             self.room = self._padded(torch.zeros_like(pixels))
-            self.first = torch.arange(len(pixels))[:, None] * self.area
         inside = slice(self.pad, -self.pad or None)
-        self.room[: len(pixels), inside, inside] = pixels
-        begin = rows + self.first[: len(pixels)]
-        return self._rows(self.room).index_select(0, begin.view(-1)).view(pixels.shape)
+        self.room[:count, inside, inside] = pixels
+        rows = (begin + torch.arange(count) * self.area)[:, None] + self.down
+        return self._rows(self.room).index_select(0, rows.view(-1)).view(pixels.shape)
 
     def _padded(self, pixels: Tensor) -> Tensor:
         """[N, H, W, C] with zeros around."""

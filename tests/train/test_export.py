@@ -260,6 +260,18 @@ def test_a_network_that_torch_cannot_write_is_told_with_the_reason() -> None:
         table.trial(found, onnx.TARGET)
 
 
+def test_a_network_without_an_answer_to_one_image_is_refused() -> None:
+    """A batch norm of the batch's own statistics has none for one number."""
+    text = """network Net() {
+    input image: [3, 8, 8]
+    output label = image -> conv(4, 3) -> global_avg_pool -> bn(track=false) -> flatten -> linear(5)
+}
+"""
+    found, _ = of_source("net", text)
+    with pytest.raises(Misfit, match=r"net has no answer to 1 at once: Expected more than 1 value .*; --batch N asks"):
+        found.cases()
+
+
 def test_a_network_whose_answers_are_no_numbers_is_refused() -> None:
     found, _ = of_source("net", NET)
     next(found.module.parameters()).data.fill_(float("nan"))

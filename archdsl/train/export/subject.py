@@ -98,11 +98,20 @@ class Subject:
         return {name: torch.randn(batch, *size, generator=generator) for name, size in self.inputs.items()}
 
     def cases(self) -> list[Case]:
-        """The network's own answers; taken before anything is done to it. Misfit where they are not finite."""
-        found = [Case(given, _answers(self.module, given)) for given in map(self.given, self.batches)]
+        """The network's own answers; before anything is done to it. Misfit where there are none, or not finite."""
+        found = [self._case(count) for count in self.batches]
         if not all(bool(answer.isfinite().all()) for case in found for answer in case.expected):
             raise Misfit(f"{self.name} answers random input with numbers that are not finite: nothing can be compared")
         return found
+
+    def _case(self, count: int) -> Case:
+        given = self.given(count)
+        try:
+            return Case(given, _answers(self.module, given))
+        except (RuntimeError, ValueError) as error:  # as a batch norm without running statistics says of one number
+            reason = str(error).splitlines()[0]
+            hint = "--batch N asks for another number of samples only"
+            raise Misfit(f"{self.name} has no answer to {count} at once: {reason}; {hint}") from error
 
 
 def _answers(module: nn.Module, given: Mapping[str, Tensor]) -> tuple[Tensor, ...]:

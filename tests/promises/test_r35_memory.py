@@ -50,12 +50,12 @@ def ask() -> Iterator[Ask]:
     server.stdout.close()
 
 
-def hold(ask: Ask, tmp_path: Path, spec: str, mebibytes: int, **more: Any) -> float:
+def hold(ask: Ask, tmp_path: Path, spec: str, mebibytes: int, least: float = 1.0, **more: Any) -> float:
     found = ask(do="measure", spec=spec, bytes=mebibytes * MIB, out=str(tmp_path / spec), **more)
     assert found["code"] == 0, found["text"]
     ratio = found["estimate"] / found["peak"]
     print(f"{spec} batch {found['batch']}: {found['estimate'] / MIB:.1f} MiB, {ratio:.3f} of what was taken")
-    assert 1 <= ratio <= ROOM, found
+    assert least <= ratio <= ROOM, found
     return ratio
 
 
@@ -95,7 +95,7 @@ def test_an_estimate_without_gradients_under_way_is_noticed(ask: Ask, tmp_path: 
     assert memory.training(found["batch"]) < 0.9 * found["peak"]
 
 
-SCRATCH = {("maxout", 200)}
+BELOW = {("maxout", 200): 0.85}  # the one estimate that is known to be no bound
 SPECS = sorted(path.stem for path in (ROOT / "specs").glob("*.arch"))
 
 
@@ -110,9 +110,8 @@ def test_the_estimate_of_every_spec_is_a_bound(ask: Ask, tmp_path: Path, spec: s
         pytest.skip("images too large for two steps in seconds")
     if channels > 3:
         pytest.skip("a block by itself, which takes no pictures")
-    if (spec, mebibytes) in SCRATCH:
-        pytest.xfail("torch's kernels take more for the 8×8 convolutions than the estimate allows")
-    hold(ask, tmp_path, spec, mebibytes, classes=network.graph.outputs[0].values[0])
+    least = BELOW.get((spec, mebibytes), 1.0)
+    hold(ask, tmp_path, spec, mebibytes, least, classes=network.graph.outputs[0].values[0])
     soak.cases = 1
 
 

@@ -2,10 +2,9 @@
 
 import os
 
-# Threads of OpenMP that sleep between two operations cost a seventh of the rate of training: to wake one takes as long as
-# a small operation. Those that wait as long as they do by default lose most of it as soon as another process wants
-# the core. So they wait about as long as waking takes. It is read once, when torch is loaded, so it is set before
-# anything here imports torch.
+# Threads of OpenMP that sleep between two operations cost a seventh of the rate of training. Those that wait as long as
+# they do by default lose most of it as soon as another process wants the core. So they wait, but a thirtieth of that.
+# It is read once, when torch is loaded, so it is set before anything here imports torch.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 

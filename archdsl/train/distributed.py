@@ -31,6 +31,7 @@ from archdsl.train.job import TrainConfig
 from archdsl.train.trouble import Lost, Misfit, TrainTrouble
 
 _GRACE = 5.0  # seconds that ranks have to say that they are there, once one has found that another is not
+_OF_A_COLLECTIVE = ("gloo", "ProcessGroup", "caused pair closure")  # the last is gloo's, too, without its name
 _TOLD = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
@@ -215,7 +216,7 @@ class Ranks(Team):
 
 
 def _is_of_a_collective(error: RuntimeError) -> bool:
-    return isinstance(error, dist.DistError) or "gloo" in str(error) or "ProcessGroup" in str(error)
+    return isinstance(error, dist.DistError) or any(words in str(error) for words in _OF_A_COLLECTIVE)
 
 
 def expected() -> bool:

@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -156,6 +157,8 @@ def child(rank: int, size: int, port: int, request: dict[str, Any], tells: int) 
         options = {name: as_is(value) for name, value in request["options"].items() if name != "out"}
         code, text = go(out, asked(request), **options)
         said(out, rank).write_text(text + moved())
+    except BaseException:
+        traceback.print_exc()
     finally:
         os._exit(code)
 

@@ -15,8 +15,11 @@ import torch
 from harness import digest
 from launching import Launch, launch
 from safetensors.torch import load_file
+from torch.distributed import HashStore
 
-from archdsl.train import checkpoint
+from archdsl.train import checkpoint, distributed
+from archdsl.train.distributed import Ranks
+from archdsl.train.trouble import Lost
 
 __all__ = ["launch"]  # a fixture
 
@@ -87,6 +90,24 @@ def test_a_lost_rank_is_named_and_a_restart_ends_in_the_same_bits(tmp_path: Path
     assert "going on after step 3" in again["texts"][0]
     assert launch(tmp_path / "whole", 2, "chance", options=saves)["codes"] == [0, 0]
     assert digest(out) == digest(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Application timeout caused pair closure",
+        "[gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:4711",
+        "[2] is setting up NCCL communicator: ProcessGroupNCCL failed",
+    ],
+)
+def test_what_is_said_of_a_connection_is_that_a_rank_is_lost(text: str, monkeypatch: pytest.MonkeyPatch):
+    """Each is the whole of what torch says; which one comes is a matter of milliseconds."""
+    monkeypatch.setattr(distributed, "_GRACE", 0.1)
+    team = Ranks(HashStore(), 0, 2, timeout=2.0)
+    with pytest.raises(Lost, match=r"rank 1 of 2 lost: dead, or silent for 2 s; --resume"), team.watched():
+        raise RuntimeError(text)
+    with pytest.raises(RuntimeError, match="mat1 and mat2"), team.watched():
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
 
 def test_a_rank_that_hangs_is_lost_after_the_timeout(tmp_path: Path, launch: Launch):

@@ -693,7 +693,7 @@ def test_a_learned_tensor_meets_a_batch() -> None:
     call = ROWS["learned"].call
     assert call is not None
     text = call(layer, ("self.token", "x"))
-    assert text == "self.token.expand(len(x), -1, -1)"
+    assert text == "self.token.expand(x.shape[0], -1, -1)"
 
     class Holder:
         token = torch.ones(1, 4)

@@ -68,7 +68,7 @@ class Transformer(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         patches = self.patches(image).flatten(2).transpose(1, 2)  # 16×32
-        x = torch.cat((self.token.expand(len(patches), -1, -1), patches), dim=1) + self.positions  # 17×32
+        x = torch.cat((self.token.expand(patches.shape[0], -1, -1), patches), dim=1) + self.positions  # 17×32
         y = self.ln(self.layers(x))  # 17×32
         return self.linear(y[:, :1].flatten(1))  # 10
 

@@ -27,6 +27,8 @@ from archdsl.recipe.records import DeepestColumn, Gcn, MeanStd, PerPixelMean, Sc
 from archdsl.train import normalize, reopened, run, stored
 from archdsl.train.export import onnx, preparation, subject, table, torch_export, torchscript
 from archdsl.train.export.folding import fold
+from archdsl.train.export.fresh import verdicts
+from archdsl.train.export.target import Target
 from archdsl.train.trouble import Misfit
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -116,6 +118,22 @@ def test_a_graph_takes_any_number_of_samples_or_the_one_asked_for(spec: str) -> 
     assert three(torch.rand(3, 3, 8, 8)).shape == (3, 5)
     with pytest.raises(AssertionError, match="3"):
         three(torch.rand(4, 3, 8, 8))
+
+
+@pytest.mark.parametrize("target", [torch_export.TARGET, onnx.TARGET], ids=lambda target: target.name)
+def test_a_learned_token_stands_before_any_number_of_samples(target: Target) -> None:
+    """As the class token of a transformer does: it is repeated for each sample."""
+    text = """network Net() {
+    input image: [3, 8, 8]
+    token = learned([1, 16], init=1)
+    words = image -> conv(16, 4, stride=4, padding="valid") -> reshape([16, 4]) -> permute([1, 0])
+    output label = concat(token, words) -> flatten -> linear(5)
+}
+"""
+    made = table.trial(of_source("net", text)[0], target)
+    assert made.subject.batches == (2, 1, 5)
+    (verdict,) = verdicts([made])
+    assert verdict.relative <= target.largest_difference
 
 
 def test_an_onnx_model_is_valid_and_tells_its_origin(spec: str) -> None:

@@ -276,7 +276,7 @@ def _learned(layer: Layer) -> str:
 def _for_each_sample(layer: Layer, xs: tuple[str, ...]) -> str:
     """A learned tensor `xs[0]`, repeated without copying for each sample of `xs[1]`."""
     sizes = ", ".join("-1" for _ in layer.outputs[0])
-    return f"{_operand(xs[0])}.expand(len({xs[1]}), {sizes})"
+    return f"{_operand(xs[0])}.expand({_operand(xs[1])}.shape[0], {sizes})"
 
 
 # --- normalisation ------------------------------------------------------------------------------------------------

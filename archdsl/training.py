@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from archdsl.analyses.step import step
+from archdsl.analyses.walk import total
 from archdsl.inputs import STDIN, Misuse
 from archdsl.ir.taps import tapped
 from archdsl.recipe import Recipe, override
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
     from archdsl.pipeline import Checked, CheckedNetwork
 
 _FLOAT = 4  # bytes
-_SMALL = 2 << 20  # bytes of what is too small to be counted: pages that are not full, buffers of files
+_SMALL = 3 << 20  # bytes of what is too small to be counted: pages that are not full, buffers of files
+_LAYER = 6 << 10  # bytes of a layer's objects, as measured: of Python, of its tensors, and of what autograd notes
 _PATHS = ("data_dir", "out", "teacher")
 
 
@@ -179,11 +182,10 @@ def _memory(network: CheckedNetwork, recipe: Recipe) -> StepMemory:
     plain = optimizer.kind == "sgd" and not optimizer.momentum
     state = memory.state("sgd_plain" if plain else optimizer.kind) + (memory.weights if recipe.ema else 0)
     image = _FLOAT * prod(network.graph.inputs[0].values)
+    layers = total(network.graph, "layers", 0, lambda _: 1)
     return StepMemory(
-        # an image as it was and as it is normalised; gradients on their way back take, as measured, up to a third of
-        # what inference holds
-        per_image=memory.kept.per_sample + 2 * image + memory.peak.per_sample // 3,
-        fixed=memory.weights + memory.gradients + memory.kept.per_batch + state + _SMALL,
+        per_image=2 * image + step(network.graph).per_sample,  # an image as it was, and as it is normalised
+        fixed=memory.weights + memory.gradients + memory.kept.per_batch + state + _SMALL + layers * _LAYER,
         # a file is laid out, made bytes, and made one: thrice its size, beside the bytes of the file before
         saving=max(3 * memory.weights, memory.weights + 3 * state) + _SMALL,
     )

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from archdsl.ops.attrs import size, text, uneven, whole
+from archdsl.ops.attrs import BYTES, INDEX_BYTES, numel, size, text, uneven, whole
 from archdsl.ops.op import Attrs, Dim, Kind, Misfit, Op, Param, Saved, Shape, Weight
 
 
 def _keeps_input(shapes: tuple[Shape, ...], attrs: Attrs) -> Saved:
     return Saved(inputs=(0,))
+
+
+def _keeps_input_and_multiplies(shapes: tuple[Shape, ...], attrs: Attrs) -> Saved:
+    """The gradient of what is learned is the sum of a product as large as the input."""
+    return Saved(inputs=(0,), workspace=BYTES * numel(shapes[0]))
 
 
 def _keeps_output(shapes: tuple[Shape, ...], attrs: Attrs) -> Saved:
@@ -57,7 +62,7 @@ PRELU = Op(
     ),
     infer=_prelu,
     weights=_prelu_weights,
-    saved=_keeps_input,
+    saved=_keeps_input_and_multiplies,
 )
 
 ELU = Op(
@@ -126,7 +131,7 @@ SOFTMAX = Op(
     """Exponentials divided by their sum along an axis; without the batch, so axis 0 is the channels.""",
     params=(Param("axis", Kind.INTEGER, 0, doc="the axis that sums to 1; negative: from the last"),),
     infer=_softmax,
-    saved=_keeps_output,
+    saved=lambda shapes, attrs: Saved(output=True, workspace=BYTES * numel(shapes[0])),
 )
 
 
@@ -137,6 +142,14 @@ def _maxout(shapes: tuple[Shape, ...], attrs: Attrs) -> tuple[Shape, ...] | Misf
     return uneven(channels, "channels", pieces, "pieces") or ((channels // pieces, *shapes[0][1:]),)
 
 
+def _maxout_saved(shapes: tuple[Shape, ...], attrs: Attrs) -> Saved:
+    """A gradient is shared among equal maxima: a mask of bytes, how many there are of each as int64, and the shares."""
+    pieces = numel(shapes[0])
+    groups = pieces // int(whole(attrs, "pieces"))
+    sharing = pieces + INDEX_BYTES * groups + BYTES * (groups + pieces)
+    return Saved(inputs=(0,), output=True, workspace=sharing)
+
+
 MAXOUT = Op(
     "maxout",
     """Maximum over each group of `pieces` consecutive channels.
@@ -145,7 +158,7 @@ MAXOUT = Op(
     Goodfellow et al. 2013, arXiv:1302.4389.""",
     params=(Param("pieces", Kind.COUNT, 2, doc="channels in each group"),),
     infer=_maxout,
-    saved=lambda shapes, attrs: Saved(inputs=(0,), output=True),
+    saved=_maxout_saved,
 )
 
 
@@ -168,7 +181,7 @@ SCALE = Op(
     Shen et al. 2016, Weighted residuals, arXiv:1605.08831.""",
     params=(_PER, Param("init", Kind.NUMBER, 1, doc="value before training")),
     weights=lambda shapes, attrs: (Weight("weight", learned_shape(shapes[0], attrs)),),
-    saved=_keeps_input,
+    saved=_keeps_input_and_multiplies,
 )
 
 BIAS = Op(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from archdsl.ops.activation import axis_misfit
 from archdsl.ops.attrs import BYTES, Infer, number, numel, size, text, whole, wholes
 from archdsl.ops.op import Attrs, Dim, Kind, Misfit, Op, Param, Saved, Shape, Weight
@@ -63,6 +65,11 @@ def _partials(shapes: tuple[Shape, ...]) -> Saved:
     return Saved(inputs=tuple(range(len(shapes))), per_sample=between) if len(shapes) > 1 else Saved()
 
 
+def _extremes(shapes: tuple[Shape, ...]) -> Saved:
+    """As `_partials`; on the way back half of the gradient, and a mask of bytes beside the share under it."""
+    return replace(_partials(shapes), workspace=6 * max(numel(shape) for shape in shapes))
+
+
 ADD = Op(
     "add",
     """Sum, number by number; dimensions of size 1 are repeated. Written `a + b`.""",
@@ -108,7 +115,7 @@ MAX = Op(
     "max",
     """Largest of several tensors, number by number.""",
     infer=_elementwise("max", "and"),
-    saved=lambda shapes, attrs: _partials(shapes),
+    saved=lambda shapes, attrs: _extremes(shapes),
     notes=_broadcast_note,
     inputs=(1, None),
 )
@@ -117,7 +124,7 @@ MIN = Op(
     "min",
     """Smallest of several tensors, number by number.""",
     infer=_elementwise("min", "and"),
-    saved=lambda shapes, attrs: _partials(shapes),
+    saved=lambda shapes, attrs: _extremes(shapes),
     notes=_broadcast_note,
     inputs=(1, None),
 )

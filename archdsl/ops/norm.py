@@ -75,7 +75,7 @@ def _ln(shapes: tuple[Shape, ...], attrs: Attrs) -> tuple[Shape, ...] | Misfit:
 
 def _ln_saved(shapes: tuple[Shape, ...], attrs: Attrs) -> Saved:
     rows = numel(shapes[0]) // numel(normalised(shapes[0], attrs))
-    return Saved(inputs=(0,), per_sample=2 * BYTES * rows)
+    return Saved(inputs=(0,), per_sample=2 * BYTES * rows, workspace=BYTES * numel(shapes[0]))
 
 
 LN = Op(
@@ -109,6 +109,12 @@ def _gn_notes(shapes: tuple[Shape, ...], attrs: Attrs) -> tuple[str, ...]:
     return ("each group is a single value here, which PyTorch refuses for a mini-batch of one sample",)
 
 
+def _gn_saved(shapes: tuple[Shape, ...], attrs: Attrs) -> Saved:
+    """Mean and deviation of each group; the gradient is laid out plainly for the way back."""
+    statistics = 2 * BYTES * count(attrs, "groups")
+    return Saved(inputs=(0,), per_sample=statistics, workspace=BYTES * numel(shapes[0]))
+
+
 GN = Op(
     "gn",
     """Group normalisation: the channels of each sample in groups, each group to mean 0 and variance 1.
@@ -117,7 +123,7 @@ GN = Op(
     params=(Param("groups", Kind.COUNT, doc="groups of channels"), _EPS, _affine(True)),
     infer=_gn,
     weights=lambda shapes, attrs: _pair_of_weights((shapes[0][0],), attrs),
-    saved=lambda shapes, attrs: Saved(inputs=(0,), per_sample=2 * BYTES * count(attrs, "groups")),
+    saved=_gn_saved,
     notes=_gn_notes,
 )
 
@@ -131,7 +137,7 @@ def _instance(shapes: tuple[Shape, ...], attrs: Attrs) -> tuple[Shape, ...] | Mi
 def _instance_saved(shapes: tuple[Shape, ...], attrs: Attrs) -> Saved:
     """Mean and deviation of each channel, and the factors repeated for each sample where they are learned."""
     kept = 3 if flag(attrs, "affine") else 2
-    return Saved(inputs=(0,), per_sample=kept * BYTES * int(shapes[0][0]))
+    return Saved(inputs=(0,), per_sample=kept * BYTES * int(shapes[0][0]), workspace=BYTES * numel(shapes[0]))
 
 
 INSTANCE_NORM = Op(
@@ -147,9 +153,10 @@ INSTANCE_NORM = Op(
 
 
 def _lrn_saved(shapes: tuple[Shape, ...], attrs: Attrs) -> Saved:
-    """The padded squares, their means and the denominators' base."""
+    """The padded squares, their means and the denominators' base; three products on the way back."""
     channels, height, width = (int(d) for d in shapes[0])
-    return Saved(inputs=(0,), per_sample=BYTES * height * width * (3 * channels + count(attrs, "size") - 1))
+    kept = BYTES * height * width * (3 * channels + count(attrs, "size") - 1)
+    return Saved(inputs=(0,), per_sample=kept, workspace=3 * BYTES * numel(shapes[0]))
 
 
 LRN = Op(

@@ -92,13 +92,17 @@ class Saved:
     """What autograd keeps for the backward pass of one application, besides the layer's own weights.
 
     inputs: indices of input tensors kept; output: whether the output is kept; per_sample: further bytes for each
-    sample (indices, masks); per_batch: further bytes whatever the batch (batch statistics).
+    sample (indices, masks); per_batch: further bytes whatever the batch (batch statistics); workspace: bytes for each
+    sample that the backward pass of this layer holds for a while, beside the gradients that come in and go out;
+    relaid: further ones where the gradient lies in another order than the tensor.
     """
 
     inputs: tuple[int, ...] = ()
     output: bool = False
     per_sample: int = 0
     per_batch: int = 0
+    workspace: int = 0
+    relaid: int = 0
 
 
 @dataclass(frozen=True, slots=True)

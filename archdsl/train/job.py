@@ -89,7 +89,7 @@ class StepMemory:
     """What the static analysis predicts for training, in bytes of float32: a bound, see `test_r35_memory.py`."""
 
     per_image: int
-    """What a step holds of each image: what autograd keeps, the image itself, and gradients on their way back."""
+    """What a step holds of each image at most: what autograd keeps, the image itself, and what a layer works with."""
     fixed: int
     """Whatever the batch: weights, gradients, what the optimiser keeps."""
     saving: int = 0

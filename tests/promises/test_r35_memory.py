@@ -1,9 +1,9 @@
 """R35: memory that runs out is a message with the batch that would fit, from a static estimate that is a bound.
 
 The estimate is of a whole run, saves included, and held against the largest resident size that the kernel saw: never less,
-never more than a quarter above. With too little address space a run ends with 4, and does end well with the `--micro-batch`
-that it names. Promised: 500 models and 20 rungs; here 4 and 3 in CI, every spec of pictures up to 64 pixels and 20 in
-`make prove`.
+and for specs never more than a quarter above. With too little address space a run ends with 4, and does end well with the
+`--micro-batch` that it names. Promised: 500 models and 20 rungs; here 8 and 3 in CI, and in `make prove` 20, every spec of
+pictures up to 64 pixels, and 500 networks by chance, of which one in ten may be more than a quarter above.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from soak import Tally, scaled
+from soak import Tally, scaled, shards
 from zoo import ROOT
 
 import archdsl
+from promises.members import member
 
 Ask = Callable[..., dict[str, Any]]
 MIB = 1 << 20
@@ -50,12 +51,12 @@ def ask() -> Iterator[Ask]:
     server.stdout.close()
 
 
-def hold(ask: Ask, tmp_path: Path, spec: str, mebibytes: int, least: float = 1.0, **more: Any) -> float:
+def hold(ask: Ask, tmp_path: Path, spec: str, mebibytes: int, **more: Any) -> float:
     found = ask(do="measure", spec=spec, bytes=mebibytes * MIB, out=str(tmp_path / spec), **more)
     assert found["code"] == 0, found["text"]
     ratio = found["estimate"] / found["peak"]
     print(f"{spec} batch {found['batch']}: {found['estimate'] / MIB:.1f} MiB, {ratio:.3f} of what was taken")
-    assert least <= ratio <= ROOM, found
+    assert 1 <= ratio <= ROOM, (found, more)
     return ratio
 
 
@@ -95,7 +96,6 @@ def test_an_estimate_without_gradients_under_way_is_noticed(ask: Ask, tmp_path: 
     assert memory.training(found["batch"]) < 0.9 * found["peak"]
 
 
-BELOW = {("maxout", 200): 0.85}  # the one estimate that is known to be no bound
 SPECS = sorted(path.stem for path in (ROOT / "specs").glob("*.arch"))
 
 
@@ -110,9 +110,42 @@ def test_the_estimate_of_every_spec_is_a_bound(ask: Ask, tmp_path: Path, spec: s
         pytest.skip("images too large for two steps in seconds")
     if channels > 3:
         pytest.skip("a block by itself, which takes no pictures")
-    least = BELOW.get((spec, mebibytes), 1.0)
-    hold(ask, tmp_path, spec, mebibytes, least, classes=network.graph.outputs[0].values[0])
+    hold(ask, tmp_path, spec, mebibytes, classes=network.graph.outputs[0].values[0])
     soak.cases = 1
+
+
+def ratios(ask: Ask, tmp_path: Path, seeds: Iterable[int]) -> dict[str, float]:
+    """Of members: how many times what was taken their estimate is."""
+    found: dict[str, float] = {}
+    for seed in seeds:
+        one, mebibytes = member(seed), 20 + 10 * (seed % 5)
+        path = tmp_path / f"{seed}.arch"
+        path.write_text(one.text)
+        of = {"path": str(path)} if one.text else {"arguments": one.arguments}
+        asked = {"do": "measure", "spec": one.spec, "bytes": mebibytes * MIB, "out": str(tmp_path / str(seed))}
+        told = ask(**asked, **of)
+        assert told["code"] == 0, (str(one), told["text"])
+        found[f"{seed}: {one} batch {told['batch']}"] = told["estimate"] / told["peak"]
+    return found
+
+
+def check(found: dict[str, float]) -> None:
+    """Never less than was taken; more by a quarter for one in ten, of networks of a few layers or with closed ones."""
+    assert {name: ratio for name, ratio in found.items() if not 1 <= ratio <= 1.5} == {}
+    assert sum(ratio > ROOM for ratio in found.values()) <= len(found) / 10
+
+
+def test_the_estimate_of_layers_that_need_much_is_a_bound(ask: Ask, tmp_path: Path):
+    """Stacks with gradients that lie otherwise than tensors, a maximum, maxout and group norms."""
+    check(ratios(ask, tmp_path, (5, 35, 37, 273)))
+
+
+@pytest.mark.prove
+@pytest.mark.promised("R35", of="estimates of networks by chance")
+@pytest.mark.parametrize(("first", "count"), shards(500, 50))
+def test_the_estimate_of_five_hundred_members_is_a_bound(ask: Ask, tmp_path: Path, first: int, count: int, soak: Tally):
+    soak.seed, soak.cases = f"members {first} to {first + count - 1}", count
+    check(ratios(ask, tmp_path, range(first, first + count)))
 
 
 @pytest.mark.prove

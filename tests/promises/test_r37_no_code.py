@@ -12,6 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from soak import Tally
+
 TESTS = Path(__file__).parents[1]
 
 
@@ -22,7 +25,8 @@ def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, env=env, cwd=root, check=False)
 
 
-def test_no_gadget_in_any_container_runs(tmp_path: Path):
+@pytest.mark.promised("R37", of="gadgets in containers")
+def test_no_gadget_in_any_container_runs(tmp_path: Path, soak: Tally):
     done = run(tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     found = re.fullmatch(r"(\d+) of (\d+) refused\n", done.stdout)
@@ -30,6 +34,7 @@ def test_no_gadget_in_any_container_runs(tmp_path: Path):
     assert found[1] == found[2]
     assert int(found[2]) >= 4 * 160, "forty gadgets in four containers, for each of four readers"
     assert not list(tmp_path.rglob("ARCHDSL_GADGET_RAN"))
+    soak.cases = int(found[2])
 
 
 def test_the_hook_bites(tmp_path: Path):

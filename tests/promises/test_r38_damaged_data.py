@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from matfiles import svhn
 from PIL import Image
+from soak import Tally, scaled
 
 from archdsl.train.data import Request, cifar, files, idx
 from archdsl.train.data import svhn as svhn_reader
@@ -125,8 +126,10 @@ def test_damage_is_named(name: str, tmp_path: Path):
 
 
 @pytest.mark.prove
+@pytest.mark.promised("R38", of="damaged files")
 @pytest.mark.parametrize("name", FORMATS)
-def test_much_damage_is_named(name: str, tmp_path: Path):
-    refused, silent = feed(name, tmp_path, MORE)
-    print(f"{name}: {refused:,} of {MORE:,} mutants refused by the reader itself, {silent} pass the digest")
+def test_much_damage_is_named(name: str, tmp_path: Path, soak: Tally):
+    soak.cases, soak.seed = scaled(MORE), name
+    refused, silent = feed(name, tmp_path, soak.cases)
+    print(f"{name}: {refused:,} of {soak.cases:,} mutants refused by the reader itself, {silent} pass the digest")
     assert silent == 0

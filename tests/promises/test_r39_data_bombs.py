@@ -127,6 +127,7 @@ def peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
 
 
+@pytest.mark.promised("R39", of="archives")
 @pytest.mark.parametrize("name", ARCHIVES)
 def test_no_archive_bombs_or_escapes(name: str, tmp_path: Path):
     path, place = tmp_path / "few.tar.gz", tmp_path / "data"
@@ -136,6 +137,7 @@ def test_no_archive_bombs_or_escapes(name: str, tmp_path: Path):
     assert [entry.name for entry in tmp_path.rglob("*")] in (["few.tar.gz", "data"], ["data", "few.tar.gz"])
 
 
+@pytest.mark.promised("R39", of="broken archives")
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_archive_is_named(name: str, tmp_path: Path):
     path = tmp_path / "few.tar.gz"
@@ -150,6 +152,7 @@ def test_a_sound_archive_is_taken(tmp_path: Path):
     assert sorted(str(p.relative_to(tmp_path)) for p in (tmp_path / "few").iterdir()) == sorted(WANTED)
 
 
+@pytest.mark.promised("R39", of="pictures")
 @pytest.mark.parametrize("name", PICTURES)
 def test_no_picture_bombs(name: str, tmp_path: Path):
     path = tmp_path / "x.png"

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from soak import Tally, scaled
 
 from archdsl.train.data import Images, Request, load
 from archdsl.train.data import cifar as reader
@@ -237,8 +238,10 @@ def test_mutants_do_nothing():
 
 
 @pytest.mark.prove
-def test_half_a_million_mutants_do_nothing():
-    hammer(500_000)
+@pytest.mark.promised("R37", of="mutated pickles")
+def test_half_a_million_mutants_do_nothing(soak: Tally):
+    soak.cases = scaled(500_000)
+    hammer(soak.cases)
 
 
 def test_every_mutant_of_a_file_is_named_or_harmless(python_form: Path):

@@ -55,7 +55,7 @@ ACTIVATIONS = (
     ),
     *("dropout(0.5)", "channel_dropout(0.2)", "identity"),
 )
-POOLS = ("max_pool(2)", "avg_pool(2)", "max_pool(3, stride=2)", "subsample(2)", "pixel_unshuffle(2)")
+POOLS = ("max_pool(2)", "avg_pool(2)", "max_pool(3, stride=2, padding=1)", "subsample(2)", "pixel_unshuffle(2)")
 MERGES = ("{} + {}", "max({}, {})", "{} * {}", "concat({}, {})", "mean({}, {})", "{} - {}")
 
 

@@ -186,6 +186,6 @@ def _wants_name(node: NodeCode, place: int) -> bool:
 
 
 def _expanded(value: ast.expr, like: ast.expr, rank: int) -> ast.expr:
-    samples = ast.Subscript(ast.Attribute(like, "shape"), ast.Constant(0))  # `len` would fix it for torch.export
+    samples = ast.Subscript(ast.Attribute(like, "shape"), ast.Constant(0))  # `len` would pin it for torch.export
     keep: list[ast.expr] = [ast.UnaryOp(ast.USub(), ast.Constant(1)) for _ in range(rank)]
     return ast.Call(ast.Attribute(value, "expand"), [samples, *keep], [])

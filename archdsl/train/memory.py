@@ -18,6 +18,7 @@ from archdsl.train.trouble import OutOfMemory
 
 _USABLE = 0.75  # of the room; kernels take what no static analysis counts, and memory falls into pieces
 _WORDS = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "bad allocation")
+_ONEDNN = "could not create a primitive"  # all that it says where a kernel that ran before finds no memory
 _CGROUP = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -86,7 +87,7 @@ def _text(path: str) -> str:
 def _is_out_of_memory(error: Exception) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return any(word in str(error) for word in _WORDS)
+    return any(words in str(error) for words in (*_WORDS, _ONEDNN))
 
 
 def _size(count: float) -> str:

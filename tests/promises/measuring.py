@@ -15,6 +15,7 @@ import os
 import resource
 import shutil
 import sys
+import traceback
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         try:
             found = {"measure": measure, "squeeze": squeeze}[request["do"]](request)
             os.write(writes, json.dumps(found).encode())
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(0)
     os.close(writes)

@@ -18,7 +18,7 @@ from archdsl.train.trouble import OutOfMemory
 
 _USABLE = 0.75  # of the room; kernels take what no static analysis counts, and memory falls into pieces
 _WORDS = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "bad allocation")
-_ONEDNN = "could not create a primitive"  # all that it says where a kernel that ran before finds no memory
+_ONEDNN = "could not create a primitive"  # all that oneDNN says where it finds no memory, or cannot for another cause
 _CGROUP = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -34,7 +34,7 @@ def watched(device: torch.device, batch: int, memory: StepMemory | None) -> Gene
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+        if not _is_out_of_memory(error, too_large=memory is None or batch > fitting(free, memory)):
             raise
         raise OutOfMemory(said(free, batch, memory)) from None
 
@@ -84,10 +84,12 @@ def _text(path: str) -> str:
     return ""
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def _is_out_of_memory(error: Exception, *, too_large: bool) -> bool:
+    """The word of a library that may mean more than that is believed where the step is too large for the room."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return any(words in str(error) for words in (*_WORDS, _ONEDNN))
+    words = (*_WORDS, _ONEDNN) if too_large else _WORDS
+    return any(word in str(error) for word in words)
 
 
 def _size(count: float) -> str:

@@ -176,6 +176,16 @@ def test_a_gpu_that_is_full_is_told_with_the_batch_that_would_fit(monkeypatch: p
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
 
 
+def test_what_onednn_says_of_no_memory_is_believed_of_a_step_too_large_for_the_room(monkeypatch: pytest.MonkeyPatch):
+    """It has the same words for a kernel that it cannot make for another reason."""
+    monkeypatch.setattr(memory, "room", lambda _: 1 << 30)
+    step = StepMemory(per_image=16 << 20, fixed=256 << 20)
+    fits = memory.fitting(1 << 30, step)
+    for batch, raised in ((fits, RuntimeError), (fits + 1, OutOfMemory)):
+        with pytest.raises(raised), memory.watched(torch.device("cpu"), batch, step):
+            raise RuntimeError("could not create a primitive")
+
+
 def test_the_random_state_of_the_gpu_in_use_is_saved_and_put_back(monkeypatch: pytest.MonkeyPatch):
     state = torch.arange(16, dtype=torch.uint8)
     put: list[torch.Tensor] = []

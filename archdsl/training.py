@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from archdsl.analyses.layers import TooManyLayers
 from archdsl.analyses.step import step
 from archdsl.analyses.walk import total
 from archdsl.inputs import STDIN, Misuse
@@ -177,13 +177,16 @@ def _changed(recipe: Recipe, change: str) -> Recipe:
     return changed
 
 
-def _memory(network: CheckedNetwork, recipe: Recipe) -> StepMemory:
+def _memory(network: CheckedNetwork, recipe: Recipe) -> StepMemory | None:
+    """A bound, or nothing for more layers than can be gone through in the time that people wait for a plan."""
     memory, optimizer = network.cost.memory, recipe.optimizer
+    try:
+        per_image = step(network.graph)
+    except TooManyLayers:
+        return None
     plain = optimizer.kind == "sgd" and not optimizer.momentum
     state = memory.state("sgd_plain" if plain else optimizer.kind) + (memory.weights if recipe.ema else 0)
-    image = _FLOAT * prod(network.graph.inputs[0].values)
     layers = total(network.graph, "layers", 0, lambda _: 1)
-    per_image = 2 * image + step(network.graph).per_sample  # an image as it was, and as it is normalised
     return StepMemory(
         per_image=per_image + per_image // 50,  # what is measured differs by a hundredth from run to run
         fixed=memory.weights + memory.gradients + memory.kept.per_batch + state + _SMALL + layers * _LAYER,

@@ -113,7 +113,7 @@ def size_of(wire: Wire) -> Bytes:
 
 
 @dataclass(eq=False, slots=True)
-class _Storage:
+class Storage:
     """The memory behind one tensor, or behind each of `copies` equal ones in a run of repeated units."""
 
     size: Bytes
@@ -122,10 +122,10 @@ class _Storage:
 
 
 @dataclass(eq=False, slots=True)
-class _Tensor:
+class Tensor:
     """A tensor: the memory it lies in, or looks into, and how it goes on."""
 
-    storage: _Storage
+    storage: Storage
     way: Way
 
 
@@ -136,23 +136,23 @@ class _Made:
     first: int
     last: int
     extra: Bytes
-    came: list[_Tensor]
-    outs: list[_Tensor]
+    came: list[Tensor]
+    outs: list[Tensor]
 
 
 @dataclass(eq=False, slots=True)
 class Tape:
     """The storages of one graph, gathered in the order in which its layers run."""
 
-    inner: list[_Storage] = field(default_factory=list[_Storage])
+    inner: list[Storage] = field(default_factory=list[Storage])
     extra: Bytes = Bytes()
-    inputs: list[_Tensor] = field(default_factory=list[_Tensor])
-    outputs: list[_Tensor] = field(default_factory=list[_Tensor])
+    inputs: list[Tensor] = field(default_factory=list[Tensor])
+    outputs: list[Tensor] = field(default_factory=list[Tensor])
     made: dict[int, list[_Made]] = field(default_factory=dict[int, list["_Made"]])
 
     def run(self, graph: Graph, ways: tuple[Way, ...]) -> Self:
         """Goes through a graph whose inputs come in such ways."""
-        self.inputs = [_Tensor(_Storage(size_of(wire), 1), way) for wire, way in zip(graph.inputs, ways, strict=True)]
+        self.inputs = [Tensor(Storage(size_of(wire), 1), way) for wire, way in zip(graph.inputs, ways, strict=True)]
         known = {id(wire): tensor for wire, tensor in zip(graph.inputs, self.inputs, strict=True)}
         for node in graph.nodes:
             outs = self.apply(node, [known[id(wire)] for wire in node.inputs], 1)
@@ -189,12 +189,16 @@ class Tape:
         made = self.made[id(node)][-1]
         return tuple(tensor.way for tensor in made.came), tuple(tensor.storage.saved for tensor in made.outs)
 
-    def new(self, size: Bytes, copies: int, way: Way) -> _Tensor:
-        storage = _Storage(size, copies)
-        self.inner.append(storage)
-        return _Tensor(storage, way)
+    def keep(self, tensor: Tensor) -> None:
+        """Marks the memory of a tensor as kept."""
+        tensor.storage.saved = True
 
-    def apply(self, node: Node, came: list[_Tensor], copies: int) -> list[_Tensor]:
+    def new(self, size: Bytes, copies: int, way: Way) -> Tensor:
+        storage = Storage(size, copies)
+        self.inner.append(storage)
+        return Tensor(storage, way)
+
+    def apply(self, node: Node, came: list[Tensor], copies: int) -> list[Tensor]:
         """The storages of a node's outputs when `came` goes in, in `copies` equal places at once."""
         first, before = len(self.inner), self.extra
         outs = self.applied(node, came, copies)
@@ -202,7 +206,7 @@ class Tape:
         self.made.setdefault(id(node), []).append(made)
         return outs
 
-    def applied(self, node: Node, came: list[_Tensor], copies: int) -> list[_Tensor]:
+    def applied(self, node: Node, came: list[Tensor], copies: int) -> list[Tensor]:
         what = node.what
         if isinstance(what, Chain):
             return self.chain(what, came, copies)
@@ -218,12 +222,12 @@ class Tape:
         came = self.chain(what.body, came, copies)
         return self.prim(what, ends(what.body, node.inputs), came, node.outputs, copies)
 
-    def chain(self, chain: Chain, came: list[_Tensor], copies: int) -> list[_Tensor]:
+    def chain(self, chain: Chain, came: list[Tensor], copies: int) -> list[Tensor]:
         for unit in chain.units():
             came = self.repeat(unit, came, copies)
         return came
 
-    def repeat(self, unit: Unit, came: list[_Tensor], copies: int) -> list[_Tensor]:
+    def repeat(self, unit: Unit, came: list[Tensor], copies: int) -> list[Tensor]:
         """The first and the last of a run of equal units stand alone, those between as one with a count.
 
         The first ones stand alone until what comes in is like what went in; a layout may turn a few times before.
@@ -238,32 +242,32 @@ class Tape:
             came = self.apply(unit.node, came, copies * run)
         return came
 
-    def call(self, call: Call, node: Node, came: list[_Tensor], copies: int) -> list[_Tensor]:
+    def call(self, call: Call, node: Node, came: list[Tensor], copies: int) -> list[Tensor]:
         graph = call.graph
         found = kept_in(graph, tuple(tensor.way for tensor in came))
         self.extra += found.inside * copies
         for i in found.inputs:
-            came[i].storage.saved = True
-        outs: list[_Tensor] = []
+            self.keep(came[i])
+        outs: list[Tensor] = []
         for output in found.outputs:
             outs.append(self.output(output, came, outs, copies))
         join = closing(node, graph)
         return outs if join is None else self.prim(join, graph.outputs, outs, node.outputs, copies)
 
-    def output(self, output: Output, came: list[_Tensor], outs: list[_Tensor], copies: int) -> _Tensor:
+    def output(self, output: Output, came: list[Tensor], outs: list[Tensor], copies: int) -> Tensor:
         if output.source is not None:
-            return _Tensor(came[output.source].storage, output.way)
+            return Tensor(came[output.source].storage, output.way)
         if output.twin is not None:
-            return _Tensor(outs[output.twin].storage, output.way)
+            return Tensor(outs[output.twin].storage, output.way)
         tensor = self.new(output.size, copies, output.way)
         tensor.storage.saved = output.saved
         return tensor
 
     def prim(
-        self, prim: Prim, inputs: Sequence[Wire], came: list[_Tensor], outputs: tuple[Wire, ...], copies: int
-    ) -> list[_Tensor]:
+        self, prim: Prim, inputs: Sequence[Wire], came: list[Tensor], outputs: tuple[Wire, ...], copies: int
+    ) -> list[Tensor]:
         shapes, attrs, name = sizes(tuple(inputs)), prim.plain, prim.op.name
-        if came and (is_alias(prim.op, attrs, len(came)) or _hands_on(prim.op, attrs)):
+        if came and (is_alias(prim.op, attrs, len(came)) or hands_on(prim.op, attrs)):
             return [self.view(name, attrs, shapes[0], came[0], wire, copies) for wire in outputs]
         came = self.read(name, inputs, came, copies)
         layouts = [tensor.way.layout for tensor in came]
@@ -279,12 +283,12 @@ class Tape:
             self.save(prim.op.saved(shapes, attrs), came, outs, learned, copies)
         return outs
 
-    def view(self, name: str, attrs: Attrs, shape: Sizes, came: _Tensor, wire: Wire, copies: int) -> _Tensor:
+    def view(self, name: str, attrs: Attrs, shape: Sizes, came: Tensor, wire: Wire, copies: int) -> Tensor:
         layout, copy = viewed(name, attrs, shape, came.way.layout, wire.values)
         way = Way(came.way.grad, layout)
-        return self.new(size_of(wire), copies, way) if copy else _Tensor(came.storage, way)
+        return self.new(size_of(wire), copies, way) if copy else Tensor(came.storage, way)
 
-    def read(self, name: str, inputs: Sequence[Wire], came: list[_Tensor], copies: int) -> list[_Tensor]:
+    def read(self, name: str, inputs: Sequence[Wire], came: list[Tensor], copies: int) -> list[Tensor]:
         """What a layer reads: the tensors as they come, or copies where it has to make them."""
         if all(tensor.way.layout is None for tensor in came):
             return came
@@ -294,7 +298,7 @@ class Tape:
             for wire, tensor, copies_it in zip(inputs, came, copy, strict=True)
         ]
 
-    def save_pairs(self, name: str, inputs: Sequence[Wire], came: list[_Tensor], copies: int) -> None:
+    def save_pairs(self, name: str, inputs: Sequence[Wire], came: list[Tensor], copies: int) -> None:
         """Marks what is kept where two tensors after the other meet, and adds the results in between.
 
         A factor is kept for the gradient of the other one; both of a maximum are kept for the gradient of either.
@@ -303,30 +307,31 @@ class Tape:
         for i, (wire, tensor) in enumerate(zip(inputs[1:], came[1:], strict=True), 1):
             keeps_right = grad if name == "mul" else grad or tensor.way.grad
             keeps_left = tensor.way.grad if name == "mul" else keeps_right
-            tensor.storage.saved = tensor.storage.saved or keeps_right
+            if keeps_right:
+                self.keep(tensor)
             if keeps_left and i == 1:
-                came[0].storage.saved = True
+                self.keep(came[0])
             elif keeps_left:
                 self.extra += size_of(left) * copies
             shape = broadcast(left.shape, wire.shape) or left.shape
             left, grad = Wire(shape, batched=left.batched or wire.batched), grad or tensor.way.grad
 
-    def save(self, saved: Saved, came: list[_Tensor], outs: list[_Tensor], learned: bool, copies: int) -> None:
+    def save(self, saved: Saved, came: list[Tensor], outs: list[Tensor], learned: bool, copies: int) -> None:
         """Marks what one primitive keeps. A factor is kept only for the gradient of the others or of the weights."""
         for i in saved.inputs:
             if learned or len(came) == 1 or any(tensor.way.grad for k, tensor in enumerate(came) if k != i):
-                came[i].storage.saved = True
+                self.keep(came[i])
         for tensor in outs if saved.output else ():
-            tensor.storage.saved = True
+            self.keep(tensor)
         self.extra += Bytes(saved.per_sample, saved.per_batch) * copies
 
 
-def _hands_on(op: Op, attrs: Attrs) -> bool:
+def hands_on(op: Op, attrs: Attrs) -> bool:
     """Whether training, and not evaluation, hands on the input: the result of a layer that survives as it is."""
     return op.name == "stochastic_depth" and attrs["per"] == "batch" and not attrs["rescale"]
 
 
-def _output(k: int, outs: list[_Tensor], inputs: list[_Tensor]) -> Output:
+def _output(k: int, outs: list[Tensor], inputs: list[Tensor]) -> Output:
     storage, way = outs[k].storage, outs[k].way
     source = next((i for i, tensor in enumerate(inputs) if tensor.storage is storage), None)
     twin = next((j for j in range(k) if outs[j].storage is storage), None)

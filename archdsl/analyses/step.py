@@ -1,146 +1,183 @@
-"""The most that a training step holds at one time, in bytes of float32, where a run lies channels last.
+"""The most that a training step holds of each image at one time, in bytes of float32, as torch does it on a CPU.
 
-Forwards, that is what autograd keeps of a layer and of all before it, what has a name in the network's own text, and
-what the layer puts out. Backwards, it is what autograd keeps up to here, for what later layers kept is let go by then;
-the gradients that come in and go out, or wait for other layers; and the workspace of the layer itself. Of a block, all
-that it keeps counts while any of its layers is passed, so that the number errs towards more.
-
-Some layers copy what they kept where the gradient lies in another order than the tensor. So both are followed: a
-convolution hands on maps and gradients channels last, some layers plainly, and a gradient begins plainly laid, as it
-comes from a vector. For this, layers are taken as they stand one after the other; ways that part are not told apart.
+Forwards there is what autograd keeps of all layers so far, what has a name, and what the layer reads and puts out.
+Backwards there is what autograd keeps for this layer and all before it, the gradients that come in and go out or wait
+for other layers, and the workspace of the layer itself, copies in another order included. The image is there
+throughout, as it was and as it is normalised. Weights and their gradients are not counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import cast
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
-from archdsl.analyses.kept import Bytes, Tape, Way, size_of
-from archdsl.analyses.walk import Application, applications, merged, opened, product
-from archdsl.ir.graph import Branches, Call, Graph, Node, all_graphs
-from archdsl.ops.op import Saved
+from archdsl.analyses.kept import Storage, Tensor, hands_on
+from archdsl.analyses.layers import Layer, Layers, Named
+from archdsl.analyses.order import Passage, back_plainly, copied_backwards, passing_forwards
+from archdsl.analyses.walk import is_alias, product
+from archdsl.ir.graph import Graph
 
 _FLOAT = 4
-# As torch does it on a CPU: whatever comes in, these put out, and give back, channels last or plainly; others hand on.
-_CHANNELS_LAST = ("conv", "depthwise", "conv_transpose", "conv_table")
-_PLAINLY = ("ln", "instance_norm", "softmax", "maxout", "bernoulli_mask", "reshape", "permute")
-_BACK_PLAINLY = ("ln", "instance_norm", "softmax", "slice", "subsample", "crop", "reshape", "permute")
-_BACK_LIKE_THE_TENSOR = ("bn", "gn", "relu", "prelu", "max_pool", "avg_pool", "adaptive_avg_pool", "reflect_pad")
+_IN_TWO_STEPS = ("mean", "sum", "affine")  # what comes in may be let go before the output is there
+_HAND_BACK = ("add", "sum", "bias", "concat")  # give back the gradient as they get it, or parts that lie in it
+_PARTS = ("slice", "split", "subsample", "crop")  # views of a part, whose gradient is as large as the whole
+_SPREAD = ("add", "sub", "sum", "mean")  # what is smaller than the output gets a gradient of its own
 
 
-def step(graph: Graph) -> Bytes:
-    """Tensors, gradients and workspace; weights and their gradients are not counted."""
-    for inner in all_graphs(graph):  # callees first
-        inner.cache.setdefault(
-            "plain after", tuple(_plain_after(applications(inner), plain) for plain in (False, True))
-        )
-        inner.cache.setdefault("largest", _largest(applications(inner)))
-        inner.cache.setdefault("passing", max(_passing(inner), default=0))
-    tape = Tape().run(graph, (Way(grad=False),) * len(graph.inputs))
-    inputs = zip(graph.inputs, tape.inputs, strict=True)
-    held = sum((size_of(wire) for wire, tensor in inputs if tensor.storage.saved), Bytes())
-    most = named = held
-    for node, passing in zip(graph.nodes, _passing(graph), strict=True):
-        held, named = held + tape.kept_at(node), named + tape.kept_at(node) + _unkept(tape, node)
-        most = most.most(held + Bytes(passing)).most(named + Bytes(_largest(opened(node, 1, 1, set()))))
-    return most
+def step(graph: Graph) -> int:
+    """Bytes for each image. Raises `TooManyLayers`."""
+    layers = Layers.of(graph)
+    forth, back = _Forth(layers.keeps), _Back()
+    for event in layers.events:
+        forth.through(event)
+    passed = [event for event in layers.events if isinstance(event, Layer)]
+    back.begin(passed, layers.ends)
+    for layer in reversed(passed):
+        back.through(layer)
+    image = _bytes(tensor.storage for tensor in layers.images)
+    return image + image // _FLOAT + max(forth.most, back.most)
 
 
-def _unkept(tape: Tape, node: Node) -> Bytes:
-    """What a name in the network's own text holds until the forward pass is over, though autograd does not keep it."""
-    saved = tape.state_at(node)[1]
-    outputs = zip(node.outputs, saved, strict=True)
-    return sum((size_of(wire) for wire, kept in outputs if wire.name and not kept), Bytes())
+@dataclass(eq=False, slots=True)
+class _Forth:
+    """A forward pass: what is held, of which these storages are kept for the way back and others have a name."""
+
+    keeps: set[Storage]
+    named: Counter[Storage] = field(default_factory=Counter[Storage])
+    held: int = 0
+    most: int = 0
+
+    def through(self, event: Layer | Named) -> None:
+        if isinstance(event, Named):
+            for storage in event.storages:
+                self.name(storage, -1 if event.until_here else 1)
+            return
+        made = event.extra + _bytes(self.keeps.intersection(event.made))
+        passing = _FLOAT * passing_forwards(event.name, *event.numbers, plain=event.plain)
+        came, outs = self.unheld(event.came), self.unheld(event.outs)
+        if event.name in _IN_TWO_STEPS:
+            self.reach(came + passing)
+            came = 0
+        self.held += made
+        self.reach(came + outs + passing)
+
+    def reach(self, more: int) -> None:
+        self.most = max(self.most, self.held + more)
+
+    def unheld(self, tensors: Iterable[Tensor]) -> int:
+        """What these take that is neither kept nor has a name."""
+        storages = {tensor.storage for tensor in tensors} - self.keeps
+        return sum(storage.size.per_sample for storage in storages if not self.named[storage])
+
+    def name(self, storage: Storage, more: int) -> None:
+        """One name more or less; what is not kept counts while it has any, once for a run of equal units."""
+        before = self.named[storage]
+        self.named[storage] += more
+        if storage not in self.keeps:
+            self.held += storage.size.per_sample * (bool(before + more) - bool(before))
 
 
-def _largest(layers: Iterable[Application]) -> int:
-    """The most that a layer of these puts out, or one of a block."""
-    found = 0
-    for layer in layers:
-        if isinstance(layer.what, Call):
-            found = max(found, cast("int", layer.what.graph.cache["largest"]))
-        else:
-            found = max(found, _FLOAT * sum(map(product, layer.outputs)))
+@dataclass(eq=False, slots=True)
+class _Gradient:
+    """The memory of one, whether it lies plainly, of how many tensors it is that, and whether some have but a part."""
+
+    size: int
+    plain: bool
+    tensors: int = 0
+    part: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class _Back:
+    """A backward pass: what autograd still keeps, and the gradients that are there."""
+
+    held: int = 0
+    there: int = 0
+    most: int = 0
+    gradients: dict[Tensor, _Gradient] = field(default_factory=dict[Tensor, _Gradient])
+
+    def begin(self, layers: list[Layer], ends: list[Tensor]) -> None:
+        """All is kept, and the outputs get gradients, which come from vectors and so lie plainly."""
+        self.held = sum(map(_kept, layers))
+        for tensor in ends:
+            self.there += _bytes([tensor.storage])
+            self.take(tensor, _Gradient(_bytes([tensor.storage]), plain=True))
+
+    def through(self, layer: Layer) -> None:
+        """Takes the gradients of a layer's outputs, gives those of its inputs, and lets go what was kept for it."""
+        coming = [self.gradients.pop(tensor) for tensor in layer.outs if tensor in self.gradients]
+        going = self.differentiated(layer, coming[0]) if coming else []
+        self.held -= _kept(layer)
+        new = {gradient for _, gradient, _ in going}
+        for gradient in coming:
+            gradient.tensors -= 1
+        self.drop(set(coming) - new)
+        for tensor, gradient, size in going:
+            self.give(tensor, gradient, size)
+        self.drop(new)
+
+    def differentiated(self, layer: Layer, coming: _Gradient) -> list[tuple[Tensor, _Gradient, int]]:
+        """The gradients of what came in, all there beside those of what went out."""
+        passage = Passage(*layer.numbers, layer.plain, coming.plain, coming.part)
+        going = _going(layer, coming, back_plainly(layer.name, passage))
+        self.there += sum(gradient.size for gradient in {gradient for _, gradient, _ in going} - {coming})
+        copied = _FLOAT * copied_backwards(layer.name, passage)
+        self.reach(layer.op.saved(layer.shapes, layer.attrs).workspace + copied)
+        return going
+
+    def reach(self, more: int) -> None:
+        self.most = max(self.most, self.held + self.there + more)
+
+    def give(self, tensor: Tensor, gradient: _Gradient, size: int) -> None:
+        """A gradient for a tensor: added to the one it has, in place where that is whole and nobody else's."""
+        old = self.gradients.get(tensor)
+        if old is None:
+            self.take(tensor, gradient)
+        elif old.tensors > 1 or old.part:
+            self.there += size
+            self.reach(0)
+            self.take(tensor, _Gradient(size, old.plain))
+            old.tensors -= 1
+            self.drop({old})
+
+    def take(self, tensor: Tensor, gradient: _Gradient) -> None:
+        self.gradients[tensor] = gradient
+        gradient.tensors += 1
+
+    def drop(self, gradients: set[_Gradient]) -> None:
+        """Those that are no tensor's any more are let go."""
+        self.there -= sum(gradient.size for gradient in gradients if not gradient.tensors)
+
+
+def _going(layer: Layer, coming: _Gradient, plain: bool) -> list[tuple[Tensor, _Gradient, int]]:
+    """For each tensor that came in and wants one, its gradient and the tensor's size."""
+    handed = coming if hands_back(layer, plain=coming.plain) else None
+    if layer.name == "mean":
+        handed = _Gradient(coming.size, plain)
+    if layer.name == "concat":
+        coming.part = True
+    found = list[tuple[Tensor, _Gradient, int]]()
+    for place, (tensor, shape) in enumerate(zip(layer.came, layer.shapes, strict=True)):
+        size, whole = _FLOAT * product(shape), shape == layer.outputs[0] or layer.name not in _SPREAD
+        minuend = coming if layer.name == "sub" and place == 0 else None
+        gradient = (handed or minuend) if whole else None
+        if tensor.way.grad:
+            found.append((tensor, gradient or _Gradient(size, plain), size))
     return found
 
 
-def _passing(graph: Graph) -> list[int]:
-    """For each node the gradients and the workspace while it is passed, in bytes for each sample."""
-    statements = [tuple(opened(node, 1, 1, set())) for node in graph.nodes]
-    lies = _plain([layer for layers in statements for layer in layers], False)
-    found, plain = list[int](), True
-    for layers, waiting in zip(reversed(statements), reversed(_waiting(graph)), strict=True):
-        lies, own = lies[: len(lies) - len(layers)], lies[len(lies) - len(layers) :]
-        widest, plain = _widest(layers, own, plain)
-        found.append(waiting + widest)
-    return found[::-1]
+def hands_back(layer: Layer, *, plain: bool) -> bool:
+    """Whether the gradient, which lies plainly or not, goes on as it is, or as a view of itself."""
+    if layer.name in _PARTS or (layer.name == "reshape" and not plain):
+        return False
+    alias = is_alias(layer.op, layer.attrs, len(layer.came)) or hands_on(layer.op, layer.attrs)
+    return alias or layer.name in _HAND_BACK
 
 
-def _waiting(graph: Graph) -> list[int]:
-    """For each node the gradients of other tensors, which later nodes have given and earlier ones will take."""
-    made = {id(wire): (place, wire) for place, node in enumerate(graph.nodes) for wire in node.outputs}
-    ends = {id(wire): len(graph.nodes) for wire in graph.outputs}
-    last = {id(wire): place for place, node in enumerate(graph.nodes) for wire in node.inputs} | ends
-    waiting = [_branched(node) for node in graph.nodes]
-    for key, (place, wire) in made.items():
-        for between in range(place + 1, last.get(key, place)):
-            waiting[between] += size_of(wire).per_sample
-    return waiting
+def _kept(layer: Layer) -> int:
+    return layer.extra + _bytes(layer.first)
 
 
-def _branched(node: Node) -> int:
-    """Gradients of all but one of the branches in a node."""
-    if not isinstance(node.what, Branches):
-        return 0
-    sizes = [size_of(wire).per_sample for wire in merged(node, node.what)]
-    return sum(sizes) - min(sizes, default=0)
-
-
-def _widest(layers: Sequence[Application], lies: Sequence[bool], plain: bool) -> tuple[int, bool]:
-    """The most that passing any one of these layers takes, and whether the gradient leaves them plainly laid.
-
-    lies: whether each layer's tensors lie plainly; plain: whether the gradient that comes in does.
-    """
-    most = 0
-    for layer, as_is in zip(reversed(layers), reversed(lies), strict=True):
-        most = max(most, _taken(layer, plain != as_is))
-        name = _name(layer)
-        if name in _BACK_LIKE_THE_TENSOR:
-            plain = as_is
-        elif name in _BACK_PLAINLY:
-            plain = True
-        elif name in _CHANNELS_LAST or isinstance(layer.what, Call):
-            plain = False
-    return most, plain
-
-
-def _taken(layer: Application, relaid: bool) -> int:
-    """The gradients of what came in and of what went out, and the workspace."""
-    if isinstance(layer.what, Call):
-        return cast("int", layer.what.graph.cache["passing"])
-    saved = layer.op.saved(layer.inputs, layer.attrs) if layer.op else Saved()
-    gradients = _FLOAT * sum(map(product, layer.inputs + layer.outputs))
-    return gradients + saved.workspace + (saved.relaid if relaid else 0)
-
-
-def _plain(layers: Sequence[Application], plain: bool) -> list[bool]:
-    """For each layer whether what comes in lies plainly."""
-    found: list[bool] = []
-    for layer in layers:
-        found.append(plain)
-        plain = _plain_after([layer], plain)
-    return found
-
-
-def _plain_after(layers: Sequence[Application], plain: bool) -> bool:
-    """Whether what comes out of the last of these lies plainly, if what goes into the first does or not."""
-    for layer in layers:
-        if isinstance(layer.what, Call):
-            plain = cast("tuple[bool, bool]", layer.what.graph.cache["plain after"])[plain]
-        elif _name(layer) in _CHANNELS_LAST or _name(layer) in _PLAINLY:
-            plain = _name(layer) in _PLAINLY
-    return plain
-
-
-def _name(layer: Application) -> str:
-    return layer.op.name if layer.op else ""
+def _bytes(storages: Iterable[Storage]) -> int:
+    return sum(storage.size.per_sample * storage.copies for storage in storages)

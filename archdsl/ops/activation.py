@@ -131,7 +131,7 @@ SOFTMAX = Op(
     """Exponentials divided by their sum along an axis; without the batch, so axis 0 is the channels.""",
     params=(Param("axis", Kind.INTEGER, 0, doc="the axis that sums to 1; negative: from the last"),),
     infer=_softmax,
-    saved=lambda shapes, attrs: Saved(output=True, workspace=BYTES * numel(shapes[0])),
+    saved=_keeps_output,
 )
 
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 from math import prod
 from typing import Any, cast
 
-from archdsl.ops.op import Attrs, Dim, Misfit, Shape, Value
+from archdsl.ops.op import Attrs, Dim, Misfit, Saved, Shape, Value
 from archdsl.scalar import Number, Scalar, value_of
 
 Infer = Callable[[tuple[Shape, ...], Attrs], "tuple[Shape, ...] | Misfit"]
@@ -126,3 +126,8 @@ def uneven(amount: Dim, what: str, parts: Dim, into: str) -> Misfit | None:
         return None
     quotient = Fraction(int(amount), int(parts))
     return Misfit(f"{amount} {what} cannot be split into {parts} {into}: {quotient}", param=into)
+
+
+def rows_then_columns(before: Shape, after: Shape) -> Saved:
+    """Of a map that is cut: on the way back there is one with all of its columns, and the rows that are left."""
+    return Saved(workspace=BYTES * numel((before[0], after[1], before[2])))

@@ -75,7 +75,7 @@ def _ln(shapes: tuple[Shape, ...], attrs: Attrs) -> tuple[Shape, ...] | Misfit:
 
 def _ln_saved(shapes: tuple[Shape, ...], attrs: Attrs) -> Saved:
     rows = numel(shapes[0]) // numel(normalised(shapes[0], attrs))
-    return Saved(inputs=(0,), per_sample=2 * BYTES * rows, workspace=BYTES * numel(shapes[0]))
+    return Saved(inputs=(0,), per_sample=2 * BYTES * rows)
 
 
 LN = Op(
@@ -110,9 +110,9 @@ def _gn_notes(shapes: tuple[Shape, ...], attrs: Attrs) -> tuple[str, ...]:
 
 
 def _gn_saved(shapes: tuple[Shape, ...], attrs: Attrs) -> Saved:
-    """Mean and deviation of each group; the gradient is laid out plainly for the way back."""
+    """Mean and deviation of each group."""
     statistics = 2 * BYTES * count(attrs, "groups")
-    return Saved(inputs=(0,), per_sample=statistics, workspace=BYTES * numel(shapes[0]))
+    return Saved(inputs=(0,), per_sample=statistics)
 
 
 GN = Op(
@@ -137,7 +137,7 @@ def _instance(shapes: tuple[Shape, ...], attrs: Attrs) -> tuple[Shape, ...] | Mi
 def _instance_saved(shapes: tuple[Shape, ...], attrs: Attrs) -> Saved:
     """Mean and deviation of each channel, and the factors repeated for each sample where they are learned."""
     kept = 3 if flag(attrs, "affine") else 2
-    return Saved(inputs=(0,), per_sample=kept * BYTES * int(shapes[0][0]), workspace=BYTES * numel(shapes[0]))
+    return Saved(inputs=(0,), per_sample=kept * BYTES * int(shapes[0][0]))
 
 
 INSTANCE_NORM = Op(

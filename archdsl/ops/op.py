@@ -93,8 +93,8 @@ class Saved:
 
     inputs: indices of input tensors kept; output: whether the output is kept; per_sample: further bytes for each
     sample (indices, masks); per_batch: further bytes whatever the batch (batch statistics); workspace: bytes for each
-    sample that the backward pass of this layer holds for a while, beside the gradients that come in and go out;
-    relaid: further ones where the gradient lies in another order than the tensor.
+    sample that the backward pass of this layer holds for a while, beside the gradients that come in and go out, and
+    beside copies in another order (`analyses/order.py`).
     """
 
     inputs: tuple[int, ...] = ()
@@ -102,7 +102,6 @@ class Saved:
     per_sample: int = 0
     per_batch: int = 0
     workspace: int = 0
-    relaid: int = 0
 
 
 @dataclass(frozen=True, slots=True)

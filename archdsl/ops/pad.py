@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archdsl.ops.attrs import by, on_maps, sides, size, whole
+from archdsl.ops.attrs import by, on_maps, rows_then_columns, sides, size, whole
 from archdsl.ops.op import Attrs, Dim, Kind, Misfit, Op, Param, Saved, Shape
 
 _SIDES = Param("padding", Kind.SIDES, doc="rows and columns on each side")
@@ -50,11 +50,17 @@ def _cropped(shapes: tuple[Shape, ...], attrs: Attrs) -> tuple[Shape, ...] | Mis
     return ((channels, high, wide),)
 
 
+def _crop_saved(shapes: tuple[Shape, ...], attrs: Attrs) -> Saved:
+    cropped = _cropped(shapes, attrs)
+    return Saved() if isinstance(cropped, Misfit) else rows_then_columns(shapes[0], cropped[0])
+
+
 CROP = Op(
     "crop",
     """A map without its border: [C, H, W] -> [C, H - top - bottom, W - left - right].""",
     params=(Param("border", Kind.SIDES, doc="rows and columns cut from each side"),),
     infer=on_maps("crop", _cropped),
+    saved=_crop_saved,
     alias=True,
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 
-from archdsl.ops.attrs import BYTES, INDEX_BYTES, Infer, as_pair, by, flag, number, numel, on_maps, pair, size, wholes
+from archdsl.ops.attrs import INDEX_BYTES, Infer, as_pair, by, flag, number, numel, on_maps, pair, size, wholes
 from archdsl.ops.op import Attrs, Dim, Kind, Misfit, Op, Param, Saved, Shape, Window
 from archdsl.ops.window import Slide, step, unfit, unread_note
 
@@ -62,12 +62,12 @@ def _everything(shapes: tuple[Shape, ...], attrs: Attrs) -> Window:
 
 
 def _saves_indices(infer: Infer) -> Callable[[tuple[Shape, ...], Attrs], Saved]:
-    """Keeps the input and the place of each maximum; places and result are copied to lie as the gradient does."""
+    """Keeps the input and the place of each maximum."""
 
     def saved(shapes: tuple[Shape, ...], attrs: Attrs) -> Saved:
         outputs = infer(shapes, attrs)
         places = 0 if isinstance(outputs, Misfit) else INDEX_BYTES * numel(outputs[0])
-        return Saved(inputs=(0,), per_sample=places, relaid=places + BYTES * numel(shapes[0]))
+        return Saved(inputs=(0,), per_sample=places)
 
     return saved
 

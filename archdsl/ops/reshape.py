@@ -6,7 +6,7 @@ from fractions import Fraction
 from math import prod
 
 from archdsl.ops.activation import axis_misfit
-from archdsl.ops.attrs import numel, on_maps, size, text, uneven, whole, wholes
+from archdsl.ops.attrs import numel, on_maps, rows_then_columns, size, text, uneven, whole, wholes
 from archdsl.ops.op import Attrs, Dim, Kind, Misfit, Op, Param, Shape, Window
 
 
@@ -86,6 +86,7 @@ SUBSAMPLE = Op(
     params=(Param("stride", Kind.COUNT, doc="distance of the pixels that stay"),),
     infer=on_maps("subsample", _subsample),
     window=lambda shapes, attrs: Window(1, Fraction(int(whole(attrs, "stride")))),
+    saved=lambda shapes, attrs: rows_then_columns(shapes[0], _subsample(shapes, attrs)[0]),
     alias=True,
 )
 

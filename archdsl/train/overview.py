@@ -60,7 +60,7 @@ def _schedule(plan: Plan) -> str:
 
 def _memory(plan: Plan, job: Job) -> list[str]:
     if job.memory is None:
-        return []
+        return ["memory    not predicted for so many layers"]
     batch = min(plan.recipe.batch, plan.micro_batch or plan.recipe.batch)
     return [f"memory    {megabytes(job.memory.at(batch))} predicted for a step of {batch} images, in fp32"]
 

@@ -17,7 +17,7 @@ FAMILIES: dict[str, dict[str, tuple[object, ...]]] = {
     "resnet": {"depth": (8, 14, 20, 32), "option": ("A", "B")},
     "resnet-bottleneck": {"depth": (11, 20, 29)},
     "preresnet": {"depth": (11, 20, 29), "stride_in_3x3": (True, False)},
-    "stochastic-depth": {"depth": (8, 14, 20, 32), "uniform": (True, False)},
+    "stochastic-depth": {"depth": (8, 14, 20, 32), "last": (1,)},  # a bound is of the step in which no layer is closed
     "swapout": {"depth": (8, 14, 20), "k": (1, 2)},
     "weighted-resnet": {"depth": (10, 22, 34)},
     "wrn": {"depth": (10, 16, 22), "k": (1, 2, 3), "drop": (0, 0.3)},
@@ -75,12 +75,17 @@ def member(seed: int) -> Member:
     """The same one each time."""
     chance = random.Random(f"member/{seed}")
     if seed % 2:
-        return Member("stack", text=stack(chance))
+        return Member("stack", text=_stack(chance))
     spec = chance.choice(sorted(FAMILIES))
     return Member(spec, {name: chance.choice(values) for name, values in FAMILIES[spec].items()})
 
 
-def stack(chance: random.Random) -> str:
+def stack_of(seed: int) -> str:
+    """The text of a member with an odd number."""
+    return member(seed).text
+
+
+def _stack(chance: random.Random) -> str:
     """Two to five steps of a convolution, a norm, a function and now and then a pool or two ways that meet."""
     lines, last = ["    input image: [3, 32, 32]"], "image"
     for number in range(chance.randint(2, 5)):

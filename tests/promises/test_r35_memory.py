@@ -1,9 +1,10 @@
 """R35: memory that runs out is a message with the batch that would fit, from a static estimate that is a bound.
 
 The estimate is of a whole run, saves included, and held against the largest resident size that the kernel saw: never less,
-and for specs never more than a quarter above. With too little address space a run ends with 4, and does end well with the
+and never more than a quarter above. With too little address space a run ends with 4, and does end well with the
 `--micro-batch` that it names. Promised: 500 models and 20 rungs; here 8 and 3 in CI, and in `make prove` 20, every spec of
-pictures up to 64 pixels, and 500 networks by chance, of which one in six may be more than a quarter above.
+pictures up to 64 pixels, and 500 networks by chance. Layers that close by chance are held open: a bound is of the step in
+which none is closed.
 """
 
 from __future__ import annotations
@@ -110,7 +111,8 @@ def test_the_estimate_of_every_spec_is_a_bound(ask: Ask, tmp_path: Path, spec: s
         pytest.skip("images too large for two steps in seconds")
     if channels > 3:
         pytest.skip("a block by itself, which takes no pictures")
-    hold(ask, tmp_path, spec, mebibytes, classes=network.graph.outputs[0].values[0])
+    open_ = {"last": 1} if spec.startswith("stochastic-depth") else {}
+    hold(ask, tmp_path, spec, mebibytes, classes=network.graph.outputs[0].values[0], arguments=open_)
     soak.cases = 1
 
 
@@ -130,16 +132,12 @@ def ratios(ask: Ask, tmp_path: Path, seeds: Iterable[int]) -> dict[str, float]:
 
 
 def check(found: dict[str, float]) -> None:
-    """Never less than was taken; more by a quarter for one in six, and for networks whose layers close by chance."""
-    assert {name: ratio for name, ratio in found.items() if ratio < 1} == {}
-    open_ = {name: ratio for name, ratio in found.items() if "stochastic-depth" not in name}
-    assert {name: ratio for name, ratio in open_.items() if ratio > 1.5} == {}
-    assert sum(ratio > ROOM for ratio in open_.values()) <= len(open_) / 6
+    assert {name: ratio for name, ratio in found.items() if not 1 <= ratio <= ROOM} == {}
 
 
 def test_the_estimate_of_layers_that_need_much_is_a_bound(ask: Ask, tmp_path: Path):
-    """Stacks with gradients that lie otherwise than tensors, a maximum, maxout and group norms."""
-    check(ratios(ask, tmp_path, (5, 35, 37, 273)))
+    """Stacks with gradients that lie otherwise than tensors, a maximum, maxout, group norms and parts of gradients."""
+    check(ratios(ask, tmp_path, (35, 37, 179, 273)))
 
 
 @pytest.mark.prove

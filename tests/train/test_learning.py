@@ -40,7 +40,7 @@ from archdsl.train import run
 from archdsl.train.augment import Batch
 from archdsl.train.data import Request, load, shapes
 from archdsl.train.evaluate import scores
-from archdsl.train.job import Job
+from archdsl.train.job import Job, StepMemory
 from archdsl.train.loss import faded, measure, mixed
 from archdsl.train.normalize import Normalization, fit, through, to_float
 from archdsl.train.optimizer import treatments
@@ -118,6 +118,19 @@ def test_one_batch_can_be_learnt(tmp_path: Path, few_images: None):
     code, text = go(tmp_path, job(recipe, arguments={"dropout": 0.0}), overfit_batch=True)
     assert code == 0
     assert float(metrics(tmp_path)[-1]["train_error"]) < 0.1, text
+
+
+@pytest.mark.parametrize(
+    ("memory", "told"),
+    [
+        (StepMemory(per_image=1 << 20, fixed=1 << 20), "predicted for a step of"),
+        (None, "memory    not predicted for so many layers"),
+    ],
+)
+def test_the_plan_tells_the_memory(tmp_path: Path, few_images: None, memory: StepMemory | None, told: str):
+    code, text = go(tmp_path, job(memory=memory), dry_run=True)
+    assert code == 0
+    assert told in text
 
 
 def test_a_dry_run_is_two_steps(tmp_path: Path, few_images: None):

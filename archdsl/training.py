@@ -94,6 +94,7 @@ def job(path: str, checked: Checked, network: CheckedNetwork, module: str, recip
         auxiliary_weights=tuple(_weight(aux.weight) for aux in network.graph.auxiliaries),
         parameters=network.cost.params.total,
         macs=network.cost.macs.total,
+        uncounted=network.cost.unknown,
         image=network.graph.inputs[0].values,
         memory=_memory(network, recipe),
         claims=dict(_claims(checked, network)),

@@ -32,6 +32,17 @@ def test_by_hand():
     assert step(archdsl.loads(SHORT).network.graph) == 4096 * 3 + 1024 * 3 + 4096 * 4 + 4
 
 
+def test_gradients_pass_through_a_class_from_outside():
+    """What it keeps nobody knows; what the tanh before it keeps, and two gradients on the way, are there."""
+    text = """extern Own(width): [C, H, W] -> [width, H, W] = "own:Own", params = 0
+network Net() {
+    input image: [1, 32, 32]
+    output = image -> conv(8, 1) -> tanh -> Own(2)
+}
+"""
+    assert step(archdsl.loads(text).network.graph) == 4096 + 1024 + 8 * 4096 + 2 * 8 * 4096
+
+
 def test_a_run_of_equal_layers_is_gone_through_at_once():
     """A million functions that keep a map of 4 KiB each, and two gradients on the way."""
     text = "network Net() {\n    input image: [1, 32, 32]\n    output = image -> conv(1, 1) -> tanh * 1_000_000\n}\n"

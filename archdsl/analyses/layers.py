@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from archdsl.analyses.kept import Bytes, Storage, Tape, Tensor, Way, size_of
 from archdsl.analyses.order import out_plainly
 from archdsl.analyses.walk import Sizes, closing, product, sizes
-from archdsl.ir.graph import Call, Graph, Node, Prim, Wire
+from archdsl.ir.graph import Call, Extern, Graph, Node, Prim, Wire
 from archdsl.ops.merge import is_plain_mean
 from archdsl.ops.op import Attrs, Op
 
 MOST = 100_000  # layers that are gone through, in some seconds; a run of equal ones counts as three or so
+_EXTERN = Op("extern", """A class from outside.""")
 
 
 class TooManyLayers(Exception):
@@ -102,6 +103,16 @@ class Layers(Tape):
             held += named
         self.events.append(Named(held, until_here=True))
         return tensors
+
+    def applied(self, node: Node, came: list[Tensor], copies: int) -> list[Tensor]:
+        """A class from outside is a layer, too, of which only the sizes are known: gradients pass through it."""
+        outs = Tape.applied(self, node, came, copies)
+        if isinstance(node.what, Extern):
+            layer = Layer(_EXTERN, {}, came, sizes(node.inputs), sizes(node.outputs), plain=True, outs=outs)
+            layer.made = [tensor.storage for tensor in outs]
+            self.events.append(layer)
+            self.plain.update(dict.fromkeys(outs, True))
+        return outs
 
     def call(self, call: Call, node: Node, came: list[Tensor], copies: int) -> list[Tensor]:
         tensors = self.through(call.graph, came, copies)

@@ -129,6 +129,8 @@ class Job:
     """The exact count, from the static analysis."""
     macs: int | None = None
     """Multiply-accumulates for one image, likewise."""
+    uncounted: tuple[str, ...] = ()
+    """Python classes in it, by their names in the text, of which nothing is counted but the parameters."""
     image: tuple[int, ...] | None = None
     """The size of what the network takes: channels, height, width."""
     memory: StepMemory | None = None

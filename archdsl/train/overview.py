@@ -21,6 +21,7 @@ def describe(plan: Plan, model: nn.Module, job: Job) -> str:
         f"recipe    {_recipe(plan)}",
         f"schedule  {_schedule(plan)}",
         *_memory(plan, job),
+        *(f"          not counted beyond its parameters: extern {name}" for name in job.uncounted),
         f"device    {plan.device}",
         *_paper(plan, job),
         f"run       {plan.out}",

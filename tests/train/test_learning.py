@@ -128,9 +128,10 @@ def test_one_batch_can_be_learnt(tmp_path: Path, few_images: None):
     ],
 )
 def test_the_plan_tells_the_memory(tmp_path: Path, few_images: None, memory: StepMemory | None, told: str):
-    code, text = go(tmp_path, job(memory=memory), dry_run=True)
+    code, text = go(tmp_path, job(memory=memory, uncounted=("Own",)), dry_run=True)
     assert code == 0
     assert told in text
+    assert "not counted beyond its parameters: extern Own" in text
 
 
 def test_a_dry_run_is_two_steps(tmp_path: Path, few_images: None):

@@ -11,6 +11,7 @@ CPU, over gloo, so that no GPU is waited for.
 
 from __future__ import annotations
 
+import json
 import os
 import time
 import warnings
@@ -27,6 +28,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from archdsl.fsio import FileTrouble
 from archdsl.train.data.images import Split
+from archdsl.train.identity import Identity, differences
 from archdsl.train.job import TrainConfig
 from archdsl.train.trouble import Lost, Misfit, TrainTrouble
 
@@ -97,12 +99,12 @@ class Team:
         """Do `work` on the leader alone; all get its text, or raise what went wrong there as `TrainTrouble`."""
         return work() or ""
 
-    def alike(self, digest: str) -> None:
-        """Raise `Misfit` where ranks were not given the same network, recipe and data, of which this is a digest."""
-        first, *others = self.gathered(digest.encode())
+    def alike(self, known: Identity) -> None:
+        """Raise `Misfit` where ranks were given another network, recipe or data set, of which this is the identity."""
+        first, *others = map(json.loads, self.gathered(json.dumps(known).encode()))
         for rank, other in enumerate(others, 1):
-            if other != first:
-                raise Misfit(f"rank {rank} has another network, recipe or data set than rank 0")
+            if another := differences(first, other):
+                raise Misfit(f"rank {rank} has another run than rank 0: {another}")
 
     @contextmanager
     def watched(self) -> Generator[None]:

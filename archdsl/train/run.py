@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -37,6 +36,7 @@ from archdsl.train.data.download import fetch_set
 from archdsl.train.data.request import request
 from archdsl.train.device import Device, Hardware
 from archdsl.train.distributed import Team
+from archdsl.train.identity import Identity, differences, identity
 from archdsl.train.job import Job, TrainConfig
 from archdsl.train.loop import Plan, Trainer
 from archdsl.train.normalize import to_float
@@ -81,14 +81,16 @@ def train(config: TrainConfig, job: Job, console: Console, hardware: Hardware | 
         device.apply(where, config.deterministic)
         images = images_for(config, job, console)
         recipe = _recipe(config, job.recipe)
+        known = identity(config, job, recipe, images, teaching.digest(job))
+        team.alike(known)
+        step = _step_to_go_on_from(out, known, team, console) if config.resume else ""
         team.from_leader(lambda: folder.open_(out, job, recipe, config))
         chance.seed_all(recipe.seed)
         model = network.build(out / folder.MODEL, job)
         network.check_evaluation(model, recipe)
         teaching.begin(model, job)
         where = _tried(model, images, job, where)
-        plan = _plan(config, job, recipe, images, where, out)
-        team.alike(plan.identity)
+        plan = _plan(config, job, recipe, images, where, out, known)
         shown = reporter(console if team.leads else Console(quiet=True), plan.clock.total, recipe.batch)
         shown.note(describe(plan, model, job))
         if plan.sync_batch_norm and team.size == 1:
@@ -99,8 +101,8 @@ def train(config: TrainConfig, job: Job, console: Console, hardware: Hardware | 
             trainer = Trainer(plan, _shared(model, plan, team), shown, flag, team)
             if team.leads:
                 folder.write_normalization(out, trainer.normalize.steps)
-            if config.resume:
-                _resume(trainer, out)
+            if step:
+                _go_on(trainer, step)
             rows = trainer.train()
         if config.report and team.leads:
             outcome.write(out, images, where)
@@ -133,14 +135,16 @@ def _recipe(config: TrainConfig, recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"augment": windows, "validation": 0, "early_stop": None})
 
 
-def _plan(config: TrainConfig, job: Job, recipe: Recipe, images: Images, where: Device, out: Path) -> Plan:
+def _plan(
+    config: TrainConfig, job: Job, recipe: Recipe, images: Images, where: Device, out: Path, known: Identity
+) -> Plan:
     return Plan(
         recipe=recipe,
         images=images,
         device=where,
         clock=_clock(config, recipe, images),
         out=out,
-        identity=_identity(config, job, recipe, images),
+        identity=known,
         auxiliary_weights=job.auxiliary_weights,
         guide=job.guide,
         keep=config.keep,
@@ -156,15 +160,6 @@ def _clock(config: TrainConfig, recipe: Recipe, images: Images) -> Clock:
     if steps == 0:
         raise Misfit(f"{count} images do not fill a batch of {recipe.batch}, and the recipe drops the last one")
     return clock(recipe, steps, 1 if config.dry_run else config.epochs or images.epochs)
-
-
-def _identity(config: TrainConfig, job: Job, recipe: Recipe, images: Images) -> str:
-    """Two runs with the same identity compute the same numbers, given the same machine."""
-    parts = [job.module, job.network, repr(sorted(job.arguments.items())), recipe.model_dump_json()]
-    parts += [images.name, images.fingerprint]
-    parts += [teaching.digest(job)]
-    parts += [repr((len(images.train), len(images.test), config.epochs, config.dry_run, job.auxiliary_weights))]
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def _tried(model: nn.Module, images: Images, job: Job, where: Device) -> Device:
@@ -220,12 +215,28 @@ def _at_once(config: TrainConfig, recipe: Recipe, team: Team) -> int:
     return min(config.micro_batch or recipe.batch, -(-recipe.batch // team.size))
 
 
-def _resume(trainer: Trainer, out: Path) -> None:
-    note = trainer.reporter.note
-    step = trainer.team.from_leader(lambda: _newest(out, note))
-    if not step:
-        note("no checkpoint was finished: starting from the beginning")
-        return
+def _step_to_go_on_from(out: Path, known: Identity, team: Team, console: Console) -> str:
+    """That of the newest whole checkpoint, empty where none was finished. `TrainTrouble` where it is of another run."""
+    step = team.from_leader(lambda: _newest(out, known, lambda text: _say(console, text)))
+    if not step and team.leads:
+        _say(console, "no checkpoint was finished: starting from the beginning")
+    return step
+
+
+def _newest(out: Path, known: Identity, note: Callable[[str], None]) -> str:
+    try:
+        saved = checkpoint.recovered(out, note)
+    except checkpoint.Damaged as damage:
+        raise TrainTrouble(f"{out}: no checkpoint is whole: {damage}") from None
+    if saved is None:
+        return ""
+    if another := differences(saved.state.get("identity"), known):
+        raise TrainTrouble(f"{out} holds another run, and nothing was done: {another}")
+    return str(saved.step)
+
+
+def _go_on(trainer: Trainer, step: str) -> None:
+    out, note = trainer.plan.out, trainer.reporter.note
     try:
         trainer.restore(checkpoint.load(checkpoint.directory(out, int(step))))
     except checkpoint.Damaged as damage:  # the leader has just read it
@@ -233,15 +244,6 @@ def _resume(trainer: Trainer, out: Path) -> None:
     if not (trainer.device.reads_are_free or torch.are_deterministic_algorithms_enabled()):
         note("not bit for bit: without --deterministic a GPU adds in another order each time")
     note(f"going on after step {step}")
-
-
-def _newest(out: Path, note: Callable[[str], None]) -> str:
-    """The step of the checkpoint to go on from; empty where none was finished."""
-    try:
-        saved = checkpoint.recovered(out, note)
-    except checkpoint.Damaged as damage:
-        raise TrainTrouble(f"{out}: no checkpoint is whole: {damage}") from None
-    return "" if saved is None else str(saved.step)
 
 
 def _conclusion(rows: list[Row], job: Job, images: Images, out: Path) -> str:

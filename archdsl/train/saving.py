@@ -74,9 +74,7 @@ def differences(plan: Plan, team: Team, saved: Checkpoint) -> Iterator[str]:
 
 
 def restore(plan: Plan, stepper: Stepper, saved: Checkpoint) -> Progress:
-    """Put everything where it was when `saved` was made. `TrainTrouble` where it is of another run, or lacks a part."""
-    if saved.state.get("identity") != plan.identity:
-        raise TrainTrouble(f"{plan.out} holds a run of another network, recipe or data set: nothing was done")
+    """Put everything where it was when `saved` was made. `TrainTrouble` where it lacks a part."""
     try:
         return _put_back(stepper, saved)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:  # whole, but written by another version

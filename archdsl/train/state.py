@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from archdsl.recipe import Recipe
 from archdsl.train.data.images import Images
@@ -43,8 +45,8 @@ class Plan:
     device: Device
     clock: Clock
     out: Path
-    identity: str
-    """A digest of network, recipe and data: a checkpoint of another run does not fit."""
+    identity: Mapping[str, Any]
+    """Network, recipe and data: a checkpoint of another run does not fit. See `identity.py`."""
     auxiliary_weights: tuple[float, ...] = ()
     guide: Guide | None = None
     keep: int = 2

@@ -163,4 +163,4 @@ def test_the_kept_one_is_of_another_network_if_one_weight_is_more(tmp_path: Path
     changed = job(work.recipe, work.module.replace("8,", "9,").replace("(8)", "(9)"), "Tiny")
     code, text = go(out, changed, resume=True)
     assert code == 3
-    assert "holds a run of another network, recipe or data set" in text
+    assert "holds another run, and nothing was done: model.py was " in text

@@ -50,6 +50,14 @@ def test_reading(folder: Path, name: str, packed: bool):
     assert int(images.train.pixels.sum()) == int(inner.long().sum())
 
 
+def test_what_is_not_published_is_told_apart_by_its_contents(folder: Path):
+    """A run does not go on with other images that happen to be as many."""
+    first, again = (load("mnist", Request(folder, unofficial=True)).fingerprint for _ in range(2))
+    path = folder / LABELS
+    path.write_bytes(path.read_bytes()[:-1] + b"\x03")
+    assert first == again != load("mnist", Request(folder, unofficial=True)).fingerprint
+
+
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
 def test_a_file_that_is_not_the_published_one_is_named(folder: Path, name: str):
     with pytest.raises(

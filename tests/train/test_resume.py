@@ -5,20 +5,22 @@ Kills, steps, workers, parts of the state, full disks and other machines: `promi
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from harness import RECIPE, config, digest, few, go, job
-from small_networks import AUXILIARY
+from small_networks import AUXILIARY, TINY
 
 from archdsl.fsio import FileTrouble, lock
 from archdsl.recipe import Recipe
-from archdsl.recipe.records import AdamW, CrossEntropy, MeanOf, Rule, Sgd, Warmup
+from archdsl.recipe.records import AdamW, Constant, CrossEntropy, MeanOf, PadCrop, Rule, Sgd, Warmup
 from archdsl.train import checkpoint, loop, run
 from archdsl.train.augment import Batch
 
@@ -122,11 +124,62 @@ def test_bf16_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert digest(tmp_path / "parts") == digest(tmp_path / "whole")
 
 
-def test_another_network_recipe_or_data_is_refused(tmp_path: Path):
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+ANOTHER = {
+    "recipe.batch was 32, is 16": job(RECIPE.model_copy(update={"batch": 16})),
+    "recipe.schedule was cosine, is constant": job(RECIPE.model_copy(update={"schedule": Constant()})),
+    "recipe.augment.1 was mixup, is none": job(RECIPE.model_copy(update={"augment": RECIPE.augment[:1]})),
+    "recipe.augment.0.pad was 1, is 2": job(RECIPE.model_copy(update={"augment": (PadCrop(pad=2), RECIPE.augment[1])})),
+    "auxiliary_weights.0 was none, is 0.5": job(auxiliary_weights=(0.5,)),
+    "network was Tiny, is Other": job(module=TINY.replace("Tiny", "Other"), network="Other"),
+}
+
+
+@pytest.mark.parametrize("said", ANOTHER)
+def test_another_network_or_recipe_is_refused_and_nothing_is_written(tmp_path: Path, said: str):
     assert go(tmp_path, job())[0] == 0
-    code, text = go(tmp_path, job(RECIPE.model_copy(update={"batch": 16})), resume=True)
+    before = contents(tmp_path)
+    code, text = go(tmp_path, ANOTHER[said], resume=True)
     assert code == 3
-    assert "holds a run of another network, recipe or data set" in text
+    assert f"{tmp_path} holds another run, and nothing was done: " in text
+    assert said in text
+    assert contents(tmp_path) == before
+
+
+def test_other_images_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    assert go(tmp_path, job())[0] == 0
+    code, text = go(tmp_path, job(), resume=True, limit=40)
+    assert code == 3
+    assert "nothing was done: images.train was 200, is 40; images.test was 50, is 40" in text
+
+
+@pytest.mark.parametrize("setting", ["ema", "seed", "clip", "evaluate"])
+def test_a_run_of_a_time_without_a_setting_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str):
+    """As long as the setting says nothing new; where it does, it is another run."""
+    with monkeypatch.context() as patch:
+        signal_after(patch, 5)
+        work = job(RECIPE.model_copy(update={"ema": None}))
+        go(tmp_path, work)
+    forget(tmp_path, setting)
+    if setting == "ema":
+        code, text = go(tmp_path, job(), resume=True)
+        assert (code, "recipe.ema was none, is 0.9" in text) == (3, True)
+    assert go(tmp_path, work, resume=True)[0] == 0
+
+
+def forget(out: Path, setting: str) -> None:
+    """Write the newest checkpoint again as it was before recipes had a setting."""
+    saved = checkpoint.newest(out, print)
+    assert saved
+    state = json.loads(json.dumps(saved.state))
+    del state["identity"]["recipe"][setting]
+    checkpoint.save(out, replace(saved, state=state))
+    recipe = json.loads((out / "recipe.json").read_text())
+    del recipe[setting]
+    (out / "recipe.json").write_text(json.dumps(recipe))
 
 
 def test_another_thread_count_is_said_aloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

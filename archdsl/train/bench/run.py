@@ -176,7 +176,7 @@ class Bench:
         images = Images("noise", self.images, self.images.part(0, 1), ())
         steps = len(self.images) // self.recipe.batch
         schedule = Schedule(steps, _ENDLESS, _ENDLESS)
-        return Plan(self.recipe, images, where, schedule, self.folder, "", self.job.auxiliary_weights)
+        return Plan(self.recipe, images, where, schedule, self.folder, {}, self.job.auxiliary_weights)
 
     def _plain(self) -> tuple[plain.Loader, plain.Loop]:
         fitted = self.entries[0].trainer.normalize.steps[0]

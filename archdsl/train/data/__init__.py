@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from typing import cast
 
@@ -22,9 +23,10 @@ READERS = {
 
 
 def load(name: str, request: Request) -> Images:
-    """The data set called `name`."""
+    """The data set called `name`. What was not held against published checksums is told apart by its contents."""
     module, function = READERS[name].split(":")
-    return cast("Callable[[Request], Images]", getattr(import_module(module), function))(request)
+    images = cast("Callable[[Request], Images]", getattr(import_module(module), function))(request)
+    return replace(images, fingerprint=images.digest()) if request.unofficial else images
 
 
 __all__ = ["READERS", "Images", "Request", "load"]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
@@ -119,6 +120,14 @@ class Images:
     def shape(self) -> tuple[int, int, int]:
         """Channels, height, width."""
         return self.train.shape
+
+    def digest(self) -> str:
+        """The fingerprint, or SHA-256 of all pixels and labels, where they lie in memory."""
+        parts = [part for part in (self.train, self.test) if isinstance(part, InMemory)]
+        digest = hashlib.sha256(self.fingerprint.encode())
+        for tensor in (tensor for part in parts for tensor in (part.pixels, part.labels)):
+            digest.update(tensor.numpy().tobytes())
+        return digest.hexdigest() if parts else self.fingerprint
 
     def limited(self, count: int) -> Images:
         """The first `count` images of each split."""

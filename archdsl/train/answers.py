@@ -51,14 +51,16 @@ class Answers:
         return wrong[self.confidence[wrong].argsort(descending=True, stable=True)][:count]
 
 
-def answers(model: nn.Module, split: Split, recipe: Recipe, device: Device, normalize: Normalization) -> Answers:
-    """Ask `model` about every image, by the recipe's policy of evaluation and in the same batches as in training."""
+def answers(
+    model: nn.Module, split: Split, recipe: Recipe, device: Device, normalize: Normalization, at_once: int | None = None
+) -> Answers:
+    """Ask `model` about every image, by the recipe's policy of evaluation and in the same batches as it was judged."""
     labels: list[Tensor] = []
     logits: list[Tensor] = []
     with chance.forked(), torch.inference_mode():
         torch.manual_seed(recipe.seed)
         prepare_evaluation(model, recipe)
-        for pixels, truth in split.in_order(2 * recipe.batch):
+        for pixels, truth in split.in_order(at_once or recipe.batch):
             logits.append(scores(model, normalize(pixels), recipe, device).float().cpu())
             labels.append(truth.cpu())
     whole = torch.cat(logits)

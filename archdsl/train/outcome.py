@@ -47,7 +47,7 @@ def ask(run: Stored, images: Images, where: Device) -> Answers:
     """What the newest checkpoint says to the test images."""
     model = network.moved(reopened.reopen(run).model, where)
     normalize = reopened.normalization(run, where.device)
-    return answers(model, images.test.to(where.device), run.recipe, where, normalize)
+    return answers(model, images.test.to(where.device), run.recipe, where, normalize, run.config.micro_batch)
 
 
 def _mistakes(found: Answers, images: Images, numbers: Tensor) -> Iterator[Mistake]:

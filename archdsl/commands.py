@@ -144,7 +144,8 @@ def jobs(path: str, request: Request, recipe: str | None, points: Sequence[Seque
         return [], code
     network, module = _chosen(path, checked, request), next(iter(texts.values()))
     recipes = [training.chosen_recipe(checked, recipe, changes) for changes in points]
-    return [training.job(path, checked, network, module, chosen) for chosen in recipes], code
+    given = request.parameters, recipe
+    return [training.job(path, checked, network, module, chosen, *given) for chosen in recipes], code
 
 
 def compiled_network(path: str, request: Request) -> tuple[CheckedNetwork | None, str, Exit]:

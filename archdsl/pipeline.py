@@ -53,6 +53,8 @@ class CheckedNetwork:
     graph: Graph
     cost: Cost
     claims: tuple[Quoted, ...] = ()
+    classes: tuple[str, ...] = ()
+    """The parameters that are sizes of an output, as `classes` in `output: [classes] = ...`."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Checked:
     networks: tuple[CheckedNetwork, ...]
     recipes: tuple[CheckedRecipe, ...]
     diagnostics: Diagnostics
+    imported: tuple[Source, ...] = ()
+    """The files that it imports, directly or through others, but for the library."""
 
 
 def check(
@@ -129,7 +133,8 @@ def _check(source: Source, request: Request, reader: Reader | None, known: Known
     built = _requested(networks, request, bag)
     checked = tuple(_with_cost(one, networks) for one in built)
     recipes = tuple(_recipes(module, networks, request, built))
-    result = Checked(source, module.file, checked, recipes, bag)
+    imported = tuple(one.source for one in loader.imported())
+    result = Checked(source, module.file, checked, recipes, bag, imported)
     if not len(bag):
         known.keep(networks.session.memo)
     if not bag.has_errors:
@@ -156,7 +161,16 @@ def _with_cost(built: Built, networks: Networks) -> CheckedNetwork:
         check_claims(built, counts, networks.module, networks.session)
     variant = built.variant.name.text if built.variant is not None else None
     claims = quoted(built, networks.module, networks.session)
-    return CheckedNetwork(built.network.name.text, variant, built.parameters, built.graph, counts, claims)
+    classes = tuple(_output_sizes(built.network))
+    return CheckedNetwork(built.network.name.text, variant, built.parameters, built.graph, counts, claims, classes)
+
+
+def _output_sizes(network: ast.Block) -> Iterator[str]:
+    outputs = [statement.target.shape for statement in network.body if isinstance(statement, ast.Output)]
+    params = {param.name.text for param in network.params}
+    for item in (item for shape in outputs if shape for item in shape.items):
+        if isinstance(item, ast.Name) and item.text in params:
+            yield item.text
 
 
 def _requested(networks: Networks, request: Request, bag: Diagnostics) -> list[Built]:

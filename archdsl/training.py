@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from archdsl.analyses.layers import TooManyLayers
-from archdsl.analyses.step import step
+from archdsl.analyses.step import answer, step
 from archdsl.analyses.walk import total
 from archdsl.inputs import STDIN, Misuse
 from archdsl.ir.taps import tapped
@@ -22,7 +22,7 @@ from archdsl.scalar import Scalar
 from archdsl.suggest import nearest
 from archdsl.syntax import ast
 from archdsl.train.bench.asked import Asked
-from archdsl.train.job import Job, StepMemory, Tapped, TrainConfig
+from archdsl.train.job import Chosen, Job, StepMemory, Tapped, TrainConfig
 
 if TYPE_CHECKING:
     from archdsl.elaborate.teachers import Teacher
@@ -82,12 +82,26 @@ def chosen_recipe(checked: Checked, name: str | None, changes: Sequence[str]) ->
     return recipe
 
 
-def job(path: str, checked: Checked, network: CheckedNetwork, module: str, recipe: Recipe) -> Job:
-    """What the trainer needs to know of a compiled network. A run is called as its file is."""
+def job(
+    path: str,
+    checked: Checked,
+    network: CheckedNetwork,
+    module: str,
+    recipe: Recipe,
+    parameters: Mapping[str, str] | None = None,
+    named: str | None = None,
+) -> Job:
+    """What the trainer needs to know of a compiled network. A run is called as its file is.
+
+    parameters, named: those that were given on the command line, and the recipe that was named there.
+    """
+    chosen = Chosen(network.variant, dict(parameters or {}), named)
     teacher = _teacher(checked, network, recipe)
     return Job(
         name=network.name if path == STDIN else Path(path).stem,
         spec=checked.source.text,
+        sources=_sources(checked),
+        chosen=chosen,
         module=module,
         network=network.name,
         recipe=recipe,
@@ -96,8 +110,8 @@ def job(path: str, checked: Checked, network: CheckedNetwork, module: str, recip
         macs=network.cost.macs.total,
         uncounted=network.cost.unknown,
         image=network.graph.inputs[0].values,
-        memory=_memory(network, recipe),
-        claims=dict(_claims(checked, network)),
+        memory=_memory(network, recipe, teacher),
+        claims=dict(_claims(checked, network, chosen.parameters)),
         tapped=_tapped(checked, network, [hint.layer for hint in _hints(recipe)] if teacher else []),
         teacher=teacher and _teaching(checked, teacher, recipe),
     )
@@ -178,8 +192,11 @@ def _changed(recipe: Recipe, change: str) -> Recipe:
     return changed
 
 
-def _memory(network: CheckedNetwork, recipe: Recipe) -> StepMemory | None:
-    """A bound, or nothing for more layers than can be gone through in the time that people wait for a plan."""
+def _memory(network: CheckedNetwork, recipe: Recipe, teacher: Teacher | None = None) -> StepMemory | None:
+    """A bound, or nothing for more layers than can be gone through in the time that people wait for a plan.
+
+    A teacher is there with its weights, and answers while all is held that the step keeps.
+    """
     memory, optimizer = network.cost.memory, recipe.optimizer
     try:
         per_image = step(network.graph)
@@ -188,20 +205,45 @@ def _memory(network: CheckedNetwork, recipe: Recipe) -> StepMemory | None:
     plain = optimizer.kind == "sgd" and not optimizer.momentum
     state = memory.state("sgd_plain" if plain else optimizer.kind) + (memory.weights if recipe.ema else 0)
     layers = total(network.graph, "layers", 0, lambda _: 1)
+    asked, taught = _answering(teacher) if teacher else (0, 0)
+    per_image += asked
     return StepMemory(
         per_image=per_image + per_image // 50,  # what is measured differs by a hundredth from run to run
-        fixed=memory.weights + memory.gradients + memory.kept.per_batch + state + _SMALL + layers * _LAYER,
+        fixed=memory.weights + memory.gradients + memory.kept.per_batch + state + _SMALL + layers * _LAYER + taught,
         # a file is laid out, made bytes, and made one: thrice its size, beside the bytes of the file before
         saving=max(3 * memory.weights, memory.weights + 3 * state) + _SMALL,
     )
+
+
+def _answering(teacher: Teacher) -> tuple[int, int]:
+    """What a teacher holds of each image while it answers, and its weights."""
+    from archdsl.analyses.memory import memory
+
+    graph = teacher.network.graph
+    return answer(graph), memory(graph).weights
+
+
+def _sources(checked: Checked) -> dict[str, str]:
+    """Nothing for a file that stands alone."""
+    files = (checked.source, *checked.imported)
+    if len(files) == 1:
+        return {}
+    paths = [os.path.abspath(file.name) for file in files]
+    root = os.path.commonpath([os.path.dirname(path) for path in paths])
+    return {Path(path).relative_to(root).as_posix(): file.text for path, file in zip(paths, files, strict=True)}
 
 
 def _weight(value: object) -> float:
     return float(value) if isinstance(value, int | Fraction | Scalar) else 1.0
 
 
-def _claims(checked: Checked, network: CheckedNetwork) -> Iterator[tuple[str, float]]:
-    """The test errors that the paper reports for this network, by data set."""
+def _claims(checked: Checked, network: CheckedNetwork, parameters: Mapping[str, str]) -> Iterator[tuple[str, float]]:
+    """The test errors that the paper reports for this network, by data set; none where its parameters were changed.
+
+    The number of classes may be: the paper's network has another on each data set.
+    """
+    if set(parameters) - set(network.classes):
+        return
     for claim in _all_claims(checked.file, network):
         if claim.metric.text == "error" and claim.subject and isinstance(claim.value, ast.Number):
             yield claim.subject.text, float(claim.value.value)

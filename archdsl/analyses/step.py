@@ -39,6 +39,15 @@ def step(graph: Graph) -> int:
     return image + image // _FLOAT + max(forth.most, back.most)
 
 
+def answer(graph: Graph) -> int:
+    """The same for a network that is only asked: nothing is kept for a way back. Without the image itself."""
+    layers = Layers.of(graph)
+    forth = _Forth({tensor.storage for tensor in layers.images})
+    for event in layers.events:
+        forth.through(event)
+    return forth.most
+
+
 @dataclass(eq=False, slots=True)
 class _Forth:
     """A forward pass: what is held, of which these storages are kept for the way back and others have a name."""

@@ -14,14 +14,24 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from archdsl.fsio import make_directory, write_atomic
+from archdsl.fsio import make_directory, write_atomic, write_inside
 from archdsl.recipe import Recipe
 from archdsl.train import checkpoint, stored
 from archdsl.train.device import Device
 from archdsl.train.job import Job, TrainConfig
 from archdsl.train.normalize import Step, constants
 from archdsl.train.progress import Row
-from archdsl.train.stored import CONFIG, ENVIRONMENT, METRICS, MODEL, NETWORK, NORMALIZATION, PLAN, RECIPE, SPEC
+from archdsl.train.stored import (
+    CONFIG,
+    ENVIRONMENT,
+    METRICS,
+    MODEL,
+    NETWORK,
+    NORMALIZATION,
+    PLAN,
+    RECIPE,
+    SPEC,
+)
 from archdsl.train.tensorboard import FILE, events
 from archdsl.train.trouble import TrainTrouble
 
@@ -42,6 +52,8 @@ def open_(out: Path, job: Job, recipe: Recipe, config: TrainConfig) -> None:
     """Write what was asked for."""
     make_directory(out)
     write_atomic(out / SPEC, job.spec.encode())
+    for name, text in job.sources.items():
+        write_inside(out, f"{stored.SOURCES}/{name}", text.encode())
     write_atomic(out / MODEL, job.module.encode())
     write_atomic(out / RECIPE, (recipe.model_dump_json(indent=2) + "\n").encode())
     write_atomic(out / CONFIG, (config.model_dump_json(indent=2) + "\n").encode())
@@ -57,11 +69,15 @@ def _network(job: Job) -> stored.Network:
         parameters=job.parameters,
         macs=job.macs,
         claims=dict(job.claims),
+        chosen=job.chosen,
     )
 
 
-def write_plan(plan: Plan, job: Job) -> None:
-    """Write what came of it: the data set, the length of the run, the device and its precision."""
+def write_plan(plan: Plan, job: Job, after_step: int) -> None:
+    """Write what came of it: the data set, the length of the run, the device and its precision.
+
+    after_step: 0 where the run begins, else that of the checkpoint from which it goes on.
+    """
     images, held = plan.images, plan.recipe.validation
     batch = min(plan.recipe.batch, plan.micro_batch or plan.recipe.batch)
     known = stored.Plan(
@@ -79,8 +95,16 @@ def write_plan(plan: Plan, job: Job) -> None:
         threads=plan.device.threads,
         memory=None if job.memory is None else job.memory.at(batch),
     )
-    write_atomic(plan.out / ENVIRONMENT, _json(environment(plan.device)))
+    write_atomic(plan.out / ENVIRONMENT, _json(_environments(plan, after_step)))
     write_atomic(plan.out / PLAN, _json(asdict(known)))
+
+
+def _environments(plan: Plan, after_step: int) -> list[dict[str, object]]:
+    """One for each part of the run that had another than the part before it."""
+    earlier = [part for part in stored.environments(plan.out) if part["after_step"] < after_step]
+    now = {"after_step": after_step, **environment(plan.device)}
+    same = bool(earlier) and {**earlier[-1], "after_step": after_step} == now
+    return earlier if same else [*earlier, now]
 
 
 def write_normalization(out: Path, steps: Sequence[Step]) -> None:

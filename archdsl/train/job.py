@@ -109,6 +109,22 @@ class Tapped:
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """What was asked of a file: the row of its table, parameters as on the command line, and the recipe by its name."""
+
+    variant: str | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict[str, str])
+    recipe: str | None = None
+
+    def said(self, name: str) -> str:
+        """The run as a person calls it, `lenet-5 (lenet_5_rgb, classes=7)`: what its name does not say in brackets."""
+        variant = [self.variant] if self.variant and self.variant.replace("_", "-") != name.replace("_", "-") else []
+        recipe = [f"recipe {self.recipe}"] if self.recipe else []
+        more = ", ".join([*variant, *(f"{key}={value}" for key, value in self.parameters.items()), *recipe])
+        return f"{name} ({more})" if more else name
+
+
+@dataclass(frozen=True)
 class Job:
     """A compiled network, ready to be trained."""
 
@@ -116,6 +132,10 @@ class Job:
     """As the run is called, e.g. `resnet-20`."""
     spec: str
     """The text of the `.arch` file."""
+    sources: Mapping[str, str] = field(default_factory=dict[str, str], kw_only=True)
+    """Of a file that imports others its text and theirs, by paths that keep the imports right."""
+    chosen: Chosen = field(default_factory=Chosen, kw_only=True)
+    """What was asked of the file."""
     module: str
     """The generated Python text; the network is imported from this very text."""
     network: str

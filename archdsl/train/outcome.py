@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from archdsl.fsio import read_limited, write_atomic
+from archdsl.fsio import write_atomic
 from archdsl.train import network, reopened, stored
 from archdsl.train.answers import Answers, answers
 from archdsl.train.data.images import Images
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from archdsl.train.figures.errors import Mistake
 
 _SHEET = 32  # errors on the sheet
-_LARGEST = 1 << 20
 
 
 def write(out: Path, images: Images, where: Device) -> None:
@@ -39,8 +37,7 @@ def write(out: Path, images: Images, where: Device) -> None:
     write_atomic(out / CONFUSION, confusion.confusion(counts, run.plan.classes, title))
     mistakes = list(_mistakes(found, images, found.worst(_SHEET)))
     write_atomic(out / ERRORS, errors.sheet(mistakes, _sheet_title(run, len(mistakes))))
-    environment = json.loads(read_limited(out / stored.ENVIRONMENT, _LARGEST))
-    write_atomic(out / stored.REPORT, report(run, counts, environment).encode())
+    write_atomic(out / stored.REPORT, report(run, counts, stored.environments(out)).encode())
 
 
 def ask(run: Stored, images: Images, where: Device) -> Answers:

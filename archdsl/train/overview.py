@@ -32,7 +32,7 @@ def describe(plan: Plan, model: nn.Module, job: Job) -> str:
 def _network(model: nn.Module, job: Job) -> str:
     parameters = sum(p.numel() for p in model.parameters())
     cost = "" if job.macs is None else f", {job.macs:,} multiply-accumulates an image"
-    return f"{job.name}: {job.network}, {parameters:,} parameters{cost}"
+    return f"{job.chosen.said(job.name)}: {job.network}, {parameters:,} parameters{cost}"
 
 
 def _data(plan: Plan) -> str:

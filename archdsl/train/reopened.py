@@ -38,7 +38,11 @@ def reopen(run: Stored, which: str = "newest") -> Reopened:
     """
     saved = _checkpoint(run, which)
     model = blank(run)
-    model.load_state_dict(_judged_weights(saved))
+    try:
+        model.load_state_dict(_judged_weights(saved))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise TrainTrouble(f"{run.path}: step {saved.step} has not the weights of {stored.MODEL}: {reason}") from None
     row = next((row for row in run.rows if row.step == saved.step), None)
     return Reopened(model.eval(), saved.step, row)
 

@@ -21,10 +21,10 @@ _CLASSES = 12  # with the highest errors
 Counts = NDArray[np.int64]
 
 
-def report(run: Stored, counts: Counts, environment: Mapping[str, object]) -> str:
+def report(run: Stored, counts: Counts, environments: Sequence[Mapping[str, object]]) -> str:
     """The page. counts [true, predicted]: the confusion of the test images after the last epoch."""
     parts = [
-        f"# {run.network.name} on {run.plan.data}",
+        f"# {run.network.title} on {run.plan.data}",
         _verdict(run),
         _result(run),
         f"![errors over epochs]({CURVES})",
@@ -35,7 +35,7 @@ def report(run: Stored, counts: Counts, environment: Mapping[str, object]) -> st
         f"![the surest wrong answers]({ERRORS})",
         "## How it was trained",
         _recipe(run.recipe),
-        _table(("where", ""), [(name, _said(value)) for name, value in environment.items()]),
+        _where(environments),
         f"`archdsl eval {run.path}` measures the test error again.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -47,7 +47,7 @@ def _verdict(run: Stored) -> str:
     text = f"Test error **{last.test_error:.2%}** after {_epochs(last)}, seed {run.recipe.seed}, one run."
     if run.claim is not None:
         text += f" The paper says {run.claim:.2%}: {_difference(last.test_error - run.claim)}."
-    changes = list(_changes(run.config))
+    changes = [*_of_network(run.network.chosen.parameters), *_changes(run.config)]
     whose = "recipe" if run.claim is None else "paper's training"
     return text + (f" Not the whole of the {whose}: {'; '.join(changes)}." if changes else "")
 
@@ -59,11 +59,18 @@ def _difference(share: float) -> str:
     return f"this run is {points:.2f} points {'above' if share > 0 else 'below'} it"
 
 
+def _of_network(parameters: Mapping[str, str]) -> Iterator[str]:
+    if parameters:
+        yield f"the network has {', '.join(f'`-p {name}={value}`' for name, value in parameters.items())}"
+
+
 def _changes(config: TrainConfig) -> Iterator[str]:
     if config.changes:
         yield f"the recipe was changed: {', '.join(f'`{change}`' for change in config.changes)}"
     if config.epochs is not None:
         yield f"its schedule was fitted to {config.epochs} epoch{'s' * (config.epochs != 1)}"
+    if config.micro_batch is not None:
+        yield f"batch norm saw at most {config.micro_batch:,} images at once (`--micro-batch`)"
     if config.limit is not None:
         yield f"only the first {config.limit:,} images were used"
     if config.dry_run:
@@ -114,6 +121,13 @@ def _classes(counts: Counts, classes: Sequence[str]) -> str:
 def _recipe(recipe: Recipe) -> str:
     given = {name: getattr(recipe, name) for name in type(recipe).model_fields}
     return _table(("recipe", ""), [(name, _said(value)) for name, value in given.items() if value not in (None, ())])
+
+
+def _where(parts: Sequence[Mapping[str, object]]) -> str:
+    """A column for each part of the run that had another environment."""
+    names = [name for name in parts[-1] if name != "after_step"]
+    head = [f"after step {part['after_step']}" if part["after_step"] else "" for part in parts]
+    return _table(("where", *head), [(name, *(_said(part.get(name, "")) for part in parts)) for name in names])
 
 
 def _said(value: object) -> str:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from archdsl.train import (
     network,
     outcome,
     stages,
+    stored,
     teaching,
     view,
 )
@@ -70,7 +71,7 @@ def run(config: TrainConfig, job: Job, console: Console | None = None) -> int:
     return 0
 
 
-def train(config: TrainConfig, job: Job, console: Console, hardware: Hardware | None = None) -> list[Row]:
+def train(config: TrainConfig, job: Job, console: Console, hardware: Hardware | None = None) -> Sequence[Row]:
     """The same for one stage, raising what goes wrong; returns the metrics, one row an epoch."""
     out = folder.choose(config, job.name)
     make_directory(out)
@@ -84,6 +85,8 @@ def train(config: TrainConfig, job: Job, console: Console, hardware: Hardware | 
         known = identity(config, job, recipe, images, teaching.digest(job))
         team.alike(known)
         step = _step_to_go_on_from(out, known, team, console) if config.resume else ""
+        if step and (rows := _finished(int(step), config, job, images, where, out, team, console)):
+            return rows
         team.from_leader(lambda: folder.open_(out, job, recipe, config))
         chance.seed_all(recipe.seed)
         model = network.build(out / folder.MODEL, job)
@@ -96,7 +99,7 @@ def train(config: TrainConfig, job: Job, console: Console, hardware: Hardware | 
         if plan.sync_batch_norm and team.size == 1:
             shown.note("--sync-batch-norm: there is one rank, and nothing to share")
         if team.leads:
-            folder.write_plan(plan, job)
+            folder.write_plan(plan, job, int(step or 0))
         with memory.watched(where.device, _at_once(config, recipe, team), job.memory):
             trainer = Trainer(plan, _shared(model, plan, team), shown, flag, team)
             if team.leads:
@@ -235,6 +238,21 @@ def _newest(out: Path, known: Identity, note: Callable[[str], None]) -> str:
     return str(saved.step)
 
 
+def _finished(
+    step: int, config: TrainConfig, job: Job, images: Images, where: Device, out: Path, team: Team, console: Console
+) -> tuple[Row, ...]:
+    """The metrics of a run that came to its end at this step, of which only the report may be missing; else nothing."""
+    done = stored.load(out)
+    if not done.finished or done.rows[-1].step != step:
+        return ()
+    if team.leads:
+        if config.report and not (out / stored.REPORT).exists():
+            outcome.write(out, images, where)
+        _say(console, f"{out} is finished: nothing was left to do")
+        _say(console, _conclusion(done.rows, job, images, out))
+    return done.rows
+
+
 def _go_on(trainer: Trainer, step: str) -> None:
     out, note = trainer.plan.out, trainer.reporter.note
     try:
@@ -246,7 +264,7 @@ def _go_on(trainer: Trainer, step: str) -> None:
     note(f"going on after step {step}")
 
 
-def _conclusion(rows: list[Row], job: Job, images: Images, out: Path) -> str:
+def _conclusion(rows: Sequence[Row], job: Job, images: Images, out: Path) -> str:
     best = min(rows, key=lambda row: row.test_error)
     claim = job.claims.get(images.name)
     paper = "" if claim is None else f"; the paper says {claim:.2%}"

@@ -7,7 +7,7 @@ because each of its runs does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,11 +20,11 @@ from archdsl.train.progress import Row
 from archdsl.train.trouble import Misfit, TrainTrouble
 
 TEACHER = "teacher"
-One = Callable[[TrainConfig, Job, Console], list[Row]]
+One = Callable[[TrainConfig, Job, Console], Sequence[Row]]
 """Trains a single run."""
 
 
-def train(config: TrainConfig, job: Job, console: Console, one: One) -> list[Row]:
+def train(config: TrainConfig, job: Job, console: Console, one: One) -> Sequence[Row]:
     """Train all parts of a recipe that are not finished, each by `one`; returns the metrics of the last."""
     if job.teacher is None and config.teacher is not None:
         raise Misfit("--teacher: the recipe has no teacher")

@@ -17,13 +17,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from archdsl.fsio import FileTrouble, read_limited
 from archdsl.recipe import Recipe
-from archdsl.train.job import TrainConfig
+from archdsl.train.job import Chosen, TrainConfig
 from archdsl.train.progress import Row
 from archdsl.train.trouble import TrainTrouble
 
 T = TypeVar("T")
 
 SPEC = "spec.arch"
+SOURCES = "sources"
 MODEL = "model.py"
 RECIPE = "recipe.json"
 CONFIG = "config.json"
@@ -50,6 +51,12 @@ class Network:
     macs: int | None = None
     claims: Mapping[str, float] = field(default_factory=dict[str, float])
     """The paper's test error by data set, as a share."""
+    chosen: Chosen = field(default_factory=Chosen)
+
+    @property
+    def title(self) -> str:
+        """As a person calls it."""
+        return self.chosen.said(self.name)
 
 
 @dataclass(frozen=True)
@@ -147,6 +154,12 @@ def found(directory: Path) -> Iterator[Path]:
         raise TrainTrouble(f"cannot read {directory}: {error.strerror}") from None
     for path in below:
         yield from found(path)
+
+
+def environments(path: Path) -> list[dict[str, Any]]:
+    """Where the run in `path` was trained: a record for each part of it, and `after_step`, where the part begins."""
+    known = path / ENVIRONMENT
+    return _read(known, TypeAdapter(list[dict[str, Any]])) if known.exists() else []
 
 
 def rows(path: Path) -> tuple[Row, ...]:

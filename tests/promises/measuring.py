@@ -27,6 +27,7 @@ from harness import go, images
 import archdsl
 from archdsl import training
 from archdsl.pipeline import emit
+from archdsl.recipe.records import Distill
 from archdsl.train import run
 from archdsl.train.data import Images
 from archdsl.train.job import Job
@@ -34,7 +35,7 @@ from archdsl.train.job import Job
 TESTS = Path(__file__).parents[1]
 # What a recipe may ask of the data is not measured, and stages are runs of their own.
 EMPTY = ("augment", "stages", "rules", "normalize", "dropout", "train")
-NONE = ("epochs", "teacher", "teacher_recipe", "warmup", "resize", "early_stop")
+NONE = ("epochs", "warmup", "resize", "early_stop")
 PLAIN: dict[str, Any] = {"iterations": 2, "validation": 0, **dict.fromkeys(EMPTY, ()), **dict.fromkeys(NONE)}
 
 
@@ -42,7 +43,9 @@ def work(request: dict[str, Any]) -> tuple[Job, tuple[int, ...]]:
     """The first network of a spec, or of a file of its own, trained plainly, and the size of its images."""
     path = request.get("path", str(TESTS.parent / "specs" / f"{request['spec']}.arch"))
     loaded = archdsl.load(path, request.get("arguments"))
-    recipe = training.chosen_recipe(loaded.checked, None, []).model_copy(update=PLAIN)
+    recipe = training.chosen_recipe(loaded.checked, request.get("recipe"), []).model_copy(update=PLAIN)
+    if not isinstance(recipe.loss, Distill):
+        recipe = training.alone(recipe)
     job = training.job(path, loaded.checked, loaded.network, emit(loaded.checked, loaded.network), recipe)
     return job, loaded.network.graph.inputs[0].values
 
@@ -76,20 +79,24 @@ def size(name: str) -> int:
 
 
 def measure(request: dict[str, Any]) -> dict[str, Any]:
-    """Estimate and peak of a spec, at the batch for which activations take about so many bytes."""
+    """Estimate and peak of a spec, at the batch for which activations take about so many bytes.
+
+    With a teacher, it is trained in the first run, in which all kernels are made, and asked in the one that is measured.
+    """
     job, shape = work(request)
     assert job.memory is not None
     batch = max(4, request["bytes"] // job.memory.per_image)
     classes = request.get("classes", 10)
     load_kernels()
-    code, text = train(job, some(4, shape, classes), 4, f"{request['out']}/first")  # kernels are made once
+    code, text = train(job, some(4, shape, classes), 4, f"{request['out']}/first")
+    taught = {"teacher": Path(request["out"], "first", "teacher")} if job.teacher else {}
     data = some(batch, shape, classes)
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)
     before = size("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from now
     if code == 0:
-        code, text = train(job, data, batch, f"{request['out']}/run")
+        code, text = train(job, data, batch, f"{request['out']}/run", **taught)
     peak = size("VmHWM") - before
     shutil.rmtree(request["out"])  # hundreds of runs would fill a disk
     return {"code": code, "text": text, "batch": batch, "estimate": job.memory.at(batch), "peak": peak}

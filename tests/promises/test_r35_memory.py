@@ -67,6 +67,35 @@ def test_the_estimate_is_a_bound(ask: Ask, tmp_path: Path, spec: str, mebibytes:
     hold(ask, tmp_path, spec, mebibytes)
 
 
+TAUGHT = """
+import std.stage { group }
+import std.preact { wide }
+network Student(classes = 10) {
+    input image: [3, 32, 32]
+    output: [classes] = image -> conv(8, 3) -> relu -> global_avg_pool -> linear(classes)
+}
+network Teacher(classes = 10) {
+    input image: [3, 32, 32]
+    wide_: [64, 32, 32] = image -> conv(16, 3) -> group(wide, 2, 64)
+    output: [classes] = wide_ -> group(wide, 2, 128, stride=2) -> bn -> relu -> global_avg_pool -> linear(classes)
+}
+recipe plainly {
+    augment = []
+}
+recipe taught {
+    teacher        = Teacher()
+    teacher_recipe = plainly
+    loss           = distill(temperature=4)
+}
+"""
+
+
+def test_the_estimate_counts_a_teacher_that_answers(ask: Ask, tmp_path: Path):
+    path = tmp_path / "taught.arch"
+    path.write_text(TAUGHT)
+    hold(ask, tmp_path, "taught", 100, path=str(path), recipe="taught")
+
+
 def rung(ask: Ask, tmp_path: Path, room: int) -> int:
     """A run with too little: what it says, and that it is so."""
     asked = {"do": "squeeze", "spec": "lenet-5", "batch": 4096, "room": room * MIB}

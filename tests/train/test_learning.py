@@ -94,7 +94,8 @@ def test_the_run_folder(tmp_path: Path, few_images: None):
     assert (tmp_path / "spec.arch").read_text() == work.spec
     assert (tmp_path / "model.py").read_text() == work.module
     assert Recipe.model_validate_json((tmp_path / "recipe.json").read_text()) == RECIPE
-    environment = json.loads((tmp_path / "environment.json").read_text())
+    (environment,) = json.loads((tmp_path / "environment.json").read_text())
+    assert environment["after_step"] == 0
     assert environment["threads"] == 1
     assert environment["torch"] == torch.__version__
     assert [row["epoch"] for row in metrics(tmp_path)] == ["1", "2", "3"]

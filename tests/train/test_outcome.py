@@ -13,6 +13,8 @@ from PIL import Image
 
 from archdsl import commands, run_commands, training
 from archdsl.inputs import Misuse
+from archdsl.train import folder
+from archdsl.train.job import Job, TrainConfig
 
 SPEC = """
 network Net(classes = 10) {
@@ -55,6 +57,75 @@ def test_the_report_says_what_was_done(finished: Path) -> None:
     for name in PICTURES:
         assert f"({name})" in text
         assert (finished / name).read_bytes().startswith(b"\x89PNG")
+
+
+IMPORTING = """
+import "parts/block.arch" { unit }
+network Net(width = 8, classes = 10) {
+    input image: [3, 32, 32]
+    output: [classes] = image -> unit(width) -> global_avg_pool -> linear(classes)
+    reported error(shapes) = 1%
+}
+recipe first {
+    epochs = 1
+}
+recipe second {
+    epochs = 2
+}
+"""
+UNIT = """
+block unit(width) {
+    out = in -> conv(width, 3) -> bn -> relu
+}
+"""
+
+
+def asked(folder: Path, recipe: str | None = None, **parameters: str) -> Job:
+    (folder / "parts").mkdir(exist_ok=True)
+    (folder / "parts" / "block.arch").write_text(UNIT)
+    (folder / "net.arch").write_text(IMPORTING)
+    request = commands.request([f"{name}={value}" for name, value in parameters.items()], None, None)
+    (found,), _ = commands.jobs(str(folder / "net.arch"), request, recipe, [()])
+    return found
+
+
+def test_another_network_has_not_the_claim_of_the_paper(tmp_path: Path) -> None:
+    """But the number of classes is another on each data set."""
+    assert asked(tmp_path).claims == {"shapes": 0.01}
+    assert asked(tmp_path, width="16").claims == {}
+    assert asked(tmp_path, classes="7").claims == {"shapes": 0.01}
+    assert asked(tmp_path, classes="7", width="16").claims == {}
+
+
+def test_a_run_says_what_was_asked_of_its_file(tmp_path: Path) -> None:
+    options = {"out": str(tmp_path / "run"), "limit": 128, "threads": 1, "precision": "fp32"}
+    request = commands.request(["width=4"], None, None)
+    asked(tmp_path)
+    assert commands.train(str(tmp_path / "net.arch"), request, options, "second", []) == 0
+    report = (tmp_path / "run" / "report.md").read_text()
+    assert report.startswith("# net (width=4, recipe second) on shapes\n")
+    assert "Not the whole of the recipe: the network has `-p width=4`; only the first 128" in report
+    known = json.loads((tmp_path / "run" / "network.json").read_text())
+    assert known["chosen"] == {"variant": None, "parameters": {"width": "4"}, "recipe": "second"}
+
+
+def test_the_files_that_a_spec_imports_go_with_its_run(tmp_path: Path, capsys: Captured) -> None:
+    found, request = asked(tmp_path), commands.request(None, None, None)
+    assert found.sources == {"net.arch": IMPORTING, "parts/block.arch": UNIT}
+    folder.open_(tmp_path / "run", found, found.recipe, TrainConfig())
+    copy = tmp_path / "run" / "sources" / "net.arch"
+    codes = [commands.lint([str(path)], request, "text") for path in (tmp_path / "net.arch", copy)]
+    assert codes[0] == codes[1]
+    assert "N204" not in capsys.readouterr().err
+
+
+def test_weights_of_another_module_are_said(finished: Path, tmp_path: Path, capsys: Captured) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(finished, other)
+    text = (other / "model.py").read_text()
+    (other / "model.py").write_text(text.replace("8", "9"))
+    assert run_commands.evaluate(str(other), "newest", {}, "text") == 3
+    assert "has not the weights of model.py: " in capsys.readouterr().err
 
 
 def test_a_picture_is_the_same_bytes_each_time(finished: Path, tmp_path: Path) -> None:

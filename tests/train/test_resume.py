@@ -149,6 +149,41 @@ def test_another_network_or_recipe_is_refused_and_nothing_is_written(tmp_path: P
     assert contents(tmp_path) == before
 
 
+def test_nothing_is_written_where_nothing_is_left_to_do(tmp_path: Path):
+    assert go(tmp_path, job())[0] == 0
+    before = contents(tmp_path)
+    code, text = go(tmp_path, job(), resume=True, precision="bf16", keep=5)
+    assert code == 0
+    assert f"{tmp_path} is finished: nothing was left to do" in text
+    assert text.splitlines()[-1].startswith("test error ")
+    assert contents(tmp_path) == before
+
+
+def test_only_the_report_is_made_again_where_it_is_missing(tmp_path: Path):
+    assert go(tmp_path, job(), report=True)[0] == 0
+    before = contents(tmp_path)
+    (tmp_path / "report.md").unlink()
+    (tmp_path / "curves.png").unlink()
+    assert go(tmp_path, job(), report=True, resume=True)[0] == 0
+    assert contents(tmp_path) == before
+
+
+def test_each_part_of_a_run_has_its_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for step in (5, 9):
+        with monkeypatch.context() as patch:
+            signal_after(patch, step)
+            assert go(tmp_path, job(), resume=step > 5)[0] == 75
+    try:
+        assert go(tmp_path, job(), resume=True, threads=2, report=True)[0] == 0
+    finally:
+        torch.set_num_threads(1)
+    parts = json.loads((tmp_path / "environment.json").read_text())
+    assert [(part["after_step"], part["threads"]) for part in parts] == [(0, 1), (9, 2)]
+    report = (tmp_path / "report.md").read_text()
+    assert "| where |  | after step 9 |" in report
+    assert "| threads | 1 | 2 |" in report
+
+
 def test_other_images_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert go(tmp_path, job())[0] == 0
     code, text = go(tmp_path, job(), resume=True, limit=40)

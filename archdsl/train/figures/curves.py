@@ -27,7 +27,7 @@ def one(run: Stored) -> bytes:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
         _errors(upper, run, COLOURS[1], COLOURS[0])
         _claim(upper, run)
-        upper.set_title(f"{run.network.name} on {run.plan.data}")
+        upper.set_title(f"{run.network.title} on {run.plan.data}")
         upper.legend(loc="best")
         _learning_rate(lower, run.rows)
         _finish([upper], [run])

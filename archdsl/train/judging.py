@@ -147,6 +147,9 @@ def _check(stored: Stored, images: Images) -> None:
         raise Misfit(f"{stored.path} knows {len(plan.classes)} classes, {images.name} has {len(images.classes)}")
     if images.shape[0] != plan.shape[0]:
         raise Misfit(f"{stored.path} takes {plan.shape[0]} channels, {images.name} has {images.shape[0]}")
+    if stored.recipe.resize is None and images.shape != plan.shape:
+        then, now = ("×".join(map(str, shape)) for shape in (plan.shape, images.shape))
+        raise Misfit(f"{stored.path} was trained on images of {then}, {images.name} has {now}")
 
 
 def _same(stored: Stored, images: Images) -> bool:

@@ -172,10 +172,14 @@ def principal_colours(split: Split, steps: Sequence[Step]) -> Tensor:
 
     Their signs mean nothing: what is drawn along them is as likely either way.
     """
-    parts = _parts(split, steps)
-    mean = _mean(parts).mean((1, 2), keepdim=True)
-    pixels = ((part - mean).permute(0, 2, 3, 1).flatten(0, 2).double() for part in parts())
-    variances, vectors = torch.linalg.eigh(torch.stack([p.T @ p / len(p) for p in pixels]).mean(0))
+    count, total, products = 0, torch.zeros(()), torch.zeros(())
+    for part in _parts(split, steps)():
+        pixels = part.permute(0, 2, 3, 1).flatten(0, 2).double()
+        count += len(pixels)
+        total = total.to(pixels) + pixels.sum(0)
+        products = products.to(pixels) + pixels.T @ pixels
+    mean = total / count
+    variances, vectors = torch.linalg.eigh(products / count - mean.outer(mean))
     return (vectors * variances.clamp_min(0).sqrt()).T.float()
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from archdsl.recipe import Recipe
 from archdsl.recipe.records import Crop, MeanStd, PcaColour, ResizedCrop, Scale, TenCrop
 from archdsl.train.augment import Batch, Epoch, augment
+from archdsl.train.data.images import InMemory
 from archdsl.train.evaluate import scores
 from archdsl.train.normalize import Normalization, fit, principal_colours, to_float
 from archdsl.train.trouble import Misfit
@@ -74,6 +75,15 @@ def test_colours_move_along_their_principal_components():
     shift = after(PcaColour(std=0.1), torch.zeros(20_000, 3, 2, 2), colours=components)
     assert torch.equal(shift, shift[:, :, :1, :1].expand_as(shift))
     assert torch.allclose(torch.cov(shift[:, :, 0, 0].T), 0.01 * components.T @ components, rtol=0.05, atol=1e-5)
+
+
+def test_every_pixel_counts_alike_for_the_colours_also_in_a_last_part_that_is_small():
+    pixels = torch.cat([images(2000).train.pixels, torch.zeros(100, 8, 8, 3, dtype=torch.uint8)])
+    split = InMemory(pixels, torch.zeros(2100, dtype=torch.long))
+    components = principal_colours(split, [])
+    flat = to_float(pixels).permute(1, 0, 2, 3).flatten(1).double()
+    covariance = torch.cov(flat, correction=0).float()
+    assert torch.allclose(components.T @ components, covariance, rtol=1e-5, atol=1e-7)
 
 
 def test_resizing_is_torchs_and_keeps_the_middle():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 
 from archdsl.train.data.files import find, read
+from archdsl.train.data.forms import FORMS, Form
 from archdsl.train.data.images import Images, InMemory, Request
 from archdsl.train.data.pickled import Array, NotAllowed, read_pickle
 from archdsl.train.trouble import DataTrouble
@@ -18,42 +18,6 @@ PIXELS = 3 * 32 * 32
 PLANES = (3, 32, 32)
 LARGEST_FILE = 200_000_000
 
-
-@dataclass(frozen=True)
-class _Form:
-    """The files of one form of a set; where a label has a coarse one in front, the fine one is the last."""
-
-    folder: str
-    train: tuple[str, ...]
-    test: tuple[str, ...]
-    names: str
-    labels: bytes = b"labels"
-    label_names: bytes = b"label_names"
-    label_bytes: int = 1
-    classes: int = 10
-
-
-FORMS: dict[str, dict[str, _Form]] = {
-    "cifar10": {
-        "python": _Form(
-            "cifar-10-batches-py", tuple(f"data_batch_{n}" for n in range(1, 6)), ("test_batch",), "batches.meta"
-        ),
-        "binary": _Form(
-            "cifar-10-batches-bin",
-            tuple(f"data_batch_{n}.bin" for n in range(1, 6)),
-            ("test_batch.bin",),
-            "batches.meta.txt",
-        ),
-    },
-    "cifar100": {
-        "python": _Form(
-            "cifar-100-python", ("train",), ("test",), "meta", b"fine_labels", b"fine_label_names", classes=100
-        ),
-        "binary": _Form(
-            "cifar-100-binary", ("train.bin",), ("test.bin",), "fine_label_names.txt", label_bytes=2, classes=100
-        ),
-    },
-}
 
 # The MD5 sums are torchvision's and the site's; the SHA-256 sums were taken from files with those MD5 sums.
 DIGESTS = {
@@ -81,10 +45,8 @@ def cifar100(request: Request) -> Images:
 
 
 def _cifar(name: str, request: Request) -> Images:
-    forms = FORMS[name]
-    key, folder = find(request, name, {key: form.folder for key, form in forms.items()})
-    form = forms[key]
-    batch = _python_batch if key == "python" else _binary_batch
+    form, folder = find(request, name)
+    batch = _python_batch if form is FORMS[name]["python"] else _binary_batch
 
     def content(file: str) -> bytes:
         return read(folder / file, LARGEST_FILE, DIGESTS.get(f"{form.folder}/{file}"), request.unofficial)
@@ -103,7 +65,7 @@ def _joined(parts: list[InMemory]) -> InMemory:
     return InMemory(torch.cat([p.pixels for p in parts]), torch.cat([p.labels for p in parts]))
 
 
-def _python_batch(path: Path, data: bytes, form: _Form) -> InMemory:
+def _python_batch(path: Path, data: bytes, form: Form) -> InMemory:
     batch = _dictionary(path, data)
     pixels, labels = batch.get(b"data"), batch.get(form.labels)
     if not isinstance(pixels, Array) or not isinstance(labels, list):
@@ -117,7 +79,7 @@ def _python_batch(path: Path, data: bytes, form: _Form) -> InMemory:
     return _split(path, pixels.data, cast("list[object]", labels), form)
 
 
-def _binary_batch(path: Path, data: bytes, form: _Form) -> InMemory:
+def _binary_batch(path: Path, data: bytes, form: Form) -> InMemory:
     record = form.label_bytes + PIXELS
     if not data or len(data) % record:
         raise DataTrouble(f"{path}: expected whole records of {record} bytes, found {len(data)} bytes")
@@ -125,7 +87,7 @@ def _binary_batch(path: Path, data: bytes, form: _Form) -> InMemory:
     return _split(path, rows[:, form.label_bytes :].tobytes(), rows[:, form.label_bytes - 1].tolist(), form)
 
 
-def _split(path: Path, pixels: bytes, labels: list[object], form: _Form) -> InMemory:
+def _split(path: Path, pixels: bytes, labels: list[object], form: Form) -> InMemory:
     wrong = [label for label in labels if not isinstance(label, int) or not 0 <= label < form.classes]
     if wrong or not labels:
         found = f"found {ascii(wrong[0])[:40]}" if wrong else "found none"
@@ -135,7 +97,7 @@ def _split(path: Path, pixels: bytes, labels: list[object], form: _Form) -> InMe
     return InMemory(images, torch.tensor(cast("list[int]", labels)))
 
 
-def _names(path: Path, data: bytes, form: _Form) -> tuple[str, ...]:
+def _names(path: Path, data: bytes, form: Form) -> tuple[str, ...]:
     names = data.split() if path.suffix == ".txt" else _dictionary(path, data).get(form.label_names)
     if not isinstance(names, list) or not _are_names(cast("list[object]", names), form.classes):
         raise DataTrouble(f"{path}: expected the names of {form.classes} classes")

@@ -37,13 +37,13 @@ def svhn_train(request: Request) -> Images:
 
 
 def _images(name: str, parts: tuple[str, ...], request: Request) -> Images:
-    train = [_split(part, request) for part in parts]
+    train = [_split(name, part, request) for part in parts]
     whole = InMemory(torch.cat([s.pixels for s in train]), torch.cat([s.labels for s in train]))
-    return Images(name, whole, _split("test", request), tuple("0123456789"))
+    return Images(name, whole, _split(name, "test", request), tuple("0123456789"))
 
 
-def _split(part: str, request: Request) -> InMemory:
-    path = file_in(request, "svhn", f"{part}_32x32.mat")
+def _split(name: str, part: str, request: Request) -> InMemory:
+    path = file_in(request, name, f"{part}_32x32.mat")
     data = read(path, LARGEST_FILE, DIGESTS[part], request.unofficial)
     try:
         arrays = read_mat(data, {"X": MOST_IMAGES * PIXELS, "y": MOST_IMAGES})

@@ -28,7 +28,7 @@ def load(name: str, request: Request) -> Images:
     module, function = READERS[name].split(":")
     with told(request.directory):
         images = cast("Callable[[Request], Images]", getattr(import_module(module), function))(request)
-    return replace(images, fingerprint=images.digest()) if request.unofficial else images
+    return replace(images, fingerprint=images.digest()) if request.unofficial or not images.known else images
 
 
 __all__ = ["READERS", "Images", "Request", "load"]

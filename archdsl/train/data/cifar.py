@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from pathlib import Path
 from typing import cast
 
@@ -17,6 +19,7 @@ from archdsl.train.trouble import DataTrouble
 PIXELS = 3 * 32 * 32
 PLANES = (3, 32, 32)
 LARGEST_FILE = 200_000_000
+_NAME = re.compile(rb"[0-9A-Za-z_]{1,100}")
 
 
 # The MD5 sums are torchvision's and the site's; the SHA-256 sums were taken from files with those MD5 sums.
@@ -32,6 +35,10 @@ DIGESTS = {
     "cifar-100-python/test": "md5:f0ef6b0ae62326f3e7ffdfab6717acfc",
     "cifar-100-python/meta": "md5:7973b15100ade9c7d40fb424638fde48",
 }
+
+
+# Of what is in the files, for those that have no published checksum: see `contents`. Taken from the python files.
+CONTENTS = {"cifar10": "f52d3c46e943e9fabe186618ac6146877de13fddb6d488d0f40fb9a34eb94c05"}
 
 
 def cifar10(request: Request) -> Images:
@@ -58,7 +65,30 @@ def _cifar(name: str, request: Request) -> Images:
         return whole
 
     names = _names(folder / form.names, content(form.names), form)
-    return Images(name, split(form.train, 50_000), split(form.test, 10_000), names)
+    published = form is FORMS[name]["python"]
+    images = Images(name, split(form.train, 50_000), split(form.test, 10_000), names, known=published)
+    if name in CONTENTS and not published and not request.unofficial:
+        _check_contents(folder, images)
+    return images
+
+
+def _check_contents(folder: Path, images: Images) -> None:
+    found, expected = contents(images), CONTENTS[images.name]
+    if found != expected:
+        raise DataTrouble(
+            f"{folder}: not the images, labels and names that were published: "
+            f"sha256 of the contents expected {expected}, found {found}"
+        )
+
+
+def contents(images: Images) -> str:
+    """SHA-256 of the names, and of the images of each split with their labels, in whatever order they are."""
+    digest = hashlib.sha256("\n".join(images.classes).encode())
+    for split in (images.train, images.test):
+        pixels, labels = split.take(torch.arange(len(split)))
+        rows = torch.cat([labels[:, None].to(torch.uint8), pixels.flatten(1)], 1).numpy()
+        digest.update(b"".join(sorted(hashlib.sha256(row).digest() for row in rows)))
+    return digest.hexdigest()
 
 
 def _joined(parts: list[InMemory]) -> InMemory:
@@ -88,13 +118,20 @@ def _binary_batch(path: Path, data: bytes, form: Form) -> InMemory:
 
 
 def _split(path: Path, pixels: bytes, labels: list[object], form: Form) -> InMemory:
-    wrong = [label for label in labels if not isinstance(label, int) or not 0 <= label < form.classes]
+    wrong = [label for label in labels if type(label) is not int or not 0 <= label < form.classes]
     if wrong or not labels:
-        found = f"found {ascii(wrong[0])[:40]}" if wrong else "found none"
-        raise DataTrouble(f"{path}: expected labels from 0 to {form.classes - 1}, {found}")
+        found = _shown(wrong[0]) if wrong else "none"
+        raise DataTrouble(f"{path}: expected labels from 0 to {form.classes - 1}, found {found}")
     planes = np.frombuffer(pixels, np.uint8).reshape(-1, *PLANES)
     images = torch.tensor(planes.transpose(0, 2, 3, 1))
     return InMemory(images, torch.tensor(cast("list[int]", labels)))
+
+
+def _shown(label: object) -> str:
+    """A small number or a text as it is, of anything else the kind: writing that out may take for ever."""
+    if isinstance(label, bytes):
+        return ascii(label[:40])
+    return str(label) if type(label) is int and abs(label) < 10**9 else f"a value of type {type(label).__name__}"
 
 
 def _names(path: Path, data: bytes, form: Form) -> tuple[str, ...]:
@@ -105,7 +142,7 @@ def _names(path: Path, data: bytes, form: Form) -> tuple[str, ...]:
 
 
 def _are_names(names: list[object], count: int) -> bool:
-    return len(names) == count and all(isinstance(name, bytes) and name.isalnum() | (b"_" in name) for name in names)
+    return len(names) == count and all(isinstance(name, bytes) and _NAME.fullmatch(name) for name in names)
 
 
 def _dictionary(path: Path, data: bytes) -> dict[bytes, object]:

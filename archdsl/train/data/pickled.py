@@ -185,11 +185,12 @@ def _fill(array: Array, state: Any) -> None:
 def _set(array: Array, shape: Any, dtype: Any, data: Any) -> None:
     if not isinstance(dtype, _Dtype) or dtype.code not in (b"u1", b"|u1", b"uint8"):
         raise NotAllowed("its array is not of unsigned bytes")
-    if not isinstance(shape, tuple) or len(cast("tuple[Any, ...]", shape)) > _MOST_SIDES:
+    sides = cast("tuple[Any, ...]", shape)
+    if not isinstance(shape, tuple) or len(sides) > _MOST_SIDES:
         raise NotAllowed("its array has no list of sides")
-    if not all(type(side) is int and 0 <= side <= _LONGEST_SIDE for side in shape):
+    if not all(type(side) is int and 0 <= side <= _LONGEST_SIDE for side in sides):
         raise NotAllowed("its array has sides that are no numbers")
-    array.shape, array.data = shape, _bytes(data)
+    array.shape, array.data = sides, _bytes(data)
 
 
 def _bytes(value: Any) -> bytes:

@@ -18,11 +18,13 @@ from harness import config, digest, go, job
 from PIL import Image, ImageOps
 
 from archdsl.recipe import Recipe
-from archdsl.recipe.records import Flip, Sgd
+from archdsl.recipe.records import Flip, MeanStd, Sgd
 from archdsl.train.data import Images, Request, load
 from archdsl.train.data.folder import Streamed
+from archdsl.train.data.images import InMemory, Split
 from archdsl.train.data.pictures import MOST_PIXELS, Frame
 from archdsl.train.data.request import request
+from archdsl.train.normalize import fit, principal_colours
 from archdsl.train.trouble import DataTrouble
 
 CLASSES = tuple("abcdefghij")
@@ -163,6 +165,32 @@ def test_the_name_of_a_picture_need_not_be_utf_8(tmp_path: Path):
     (root / "train/a/0.png").rename(root / os.fsdecode(b"train/a/\xe9.png"))
     code, text = go(tmp_path / "run", job(image=(3, 8, 8)), data="folder", data_dir=root, workers=0, dry_run=True)
     assert code == 0, text
+
+
+@pytest.mark.parametrize("fitted", [lambda split: fit([MeanStd()], split), lambda split: principal_colours(split, [])])
+def test_a_picture_is_decoded_once_to_fit_normalisation(
+    root: Path, monkeypatch: pytest.MonkeyPatch, fitted: Callable[[Split], object]
+):
+    whole, decoded = Frame.read, 0
+
+    def counted(self: Frame, path: Path) -> object:
+        nonlocal decoded
+        decoded += 1
+        return whole(self, path)
+
+    monkeypatch.setattr(Frame, "read", counted)
+    fitted(read(root).train)
+    assert decoded == 60
+
+
+def test_large_pictures_are_held_in_small_numbers(monkeypatch: pytest.MonkeyPatch):
+    """A thousand of 224 × 224 would take 1.8 GB in single and double precision."""
+    asked: list[int] = []
+    split = InMemory(torch.zeros(40, 224, 224, 3, dtype=torch.uint8), torch.zeros(40, dtype=torch.long))
+    sample = InMemory.sample
+    monkeypatch.setattr(InMemory, "sample", lambda self, size: asked.append(size) or sample(self, size))
+    fit([MeanStd()], split)
+    assert asked == [4_000_000 // (3 * 224 * 224)]
 
 
 @pytest.mark.parametrize("channels", [2, 4])

@@ -144,6 +144,7 @@ def _teaching(checked: Checked, teacher: Teacher, recipe: Recipe) -> Job:
         auxiliary_weights=tuple(_weight(aux.weight) for aux in network.graph.auxiliaries),
         parameters=network.cost.params.total,
         macs=network.cost.macs.total,
+        image=network.graph.inputs[0].values,
         memory=_memory(network, teacher.recipe),
         tapped=_tapped(checked, network, [hint.of for hint in _hints(recipe)]),
     )

@@ -23,6 +23,7 @@ from archdsl.suggest import nearest
 from archdsl.syntax import ast
 from archdsl.train.bench.asked import Asked
 from archdsl.train.job import Chosen, Job, StepMemory, Tapped, TrainConfig
+from archdsl.visible import visible
 
 if TYPE_CHECKING:
     from archdsl.elaborate.teachers import Teacher
@@ -38,7 +39,7 @@ def config(options: Mapping[str, object]) -> TrainConfig:
     """The flags, checked; those that were not given keep their defaults. Raises `Misuse`."""
     given = {name: value for name, value in options.items() if value is not None}
     _refuse_idle(given)
-    given |= {name: Path(str(given[name])) for name in _PATHS if name in given}
+    given |= {name: _path(name, str(given[name])) for name in _PATHS if name in given}
     try:
         return TrainConfig.model_validate(given)
     except ValidationError as error:
@@ -47,6 +48,15 @@ def config(options: Mapping[str, object]) -> TrainConfig:
             raise Misuse(problem["msg"].removeprefix("Value error, ")) from None
         flag = "--" + str(problem["loc"][0]).replace("_", "-")
         raise Misuse(f"{flag}: {problem['msg']}") from None
+
+
+def _path(name: str, text: str) -> Path:
+    """It is written into the run folder, as text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Misuse(f"--{name.replace('_', '-')}: expected a path in UTF-8, found {visible(text)}") from None
+    return Path(text)
 
 
 def _refuse_idle(given: Mapping[str, object]) -> None:
@@ -148,6 +158,7 @@ def _teaching(checked: Checked, teacher: Teacher, recipe: Recipe) -> Job:
         auxiliary_weights=tuple(_weight(aux.weight) for aux in network.graph.auxiliaries),
         parameters=network.cost.params.total,
         macs=network.cost.macs.total,
+        image=network.graph.inputs[0].values,
         memory=_memory(network, teacher.recipe),
         tapped=_tapped(checked, network, [hint.of for hint in _hints(recipe)]),
     )

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from archdsl.recipe import Recipe
 
 Whole = Annotated[int, Field(ge=1, le=10**9)]
+UNPUBLISHED = ("shapes", "digits", "folder")  # sets whose files, if they have any, have no published checksums
 NO_FILES = ("shapes", "digits")  # sets that come with archdsl or with a library
 
 
@@ -75,6 +76,8 @@ class TrainConfig(BaseModel):
             "--download needs the folder that the files go to: --data-dir": self.download and self.data_dir is None,
             f"--data {self.data} needs no files: --data-dir is for the other sets": self.data in NO_FILES
             and self.data_dir is not None,
+            f"--unofficial is for sets with published checksums: {self.data} has none": self.data in UNPUBLISHED
+            and self.unofficial,
             f"--workers is for --data folder: {self.data} lies in memory": self.data != "folder"
             and self.workers is not None,
         }

@@ -128,10 +128,13 @@ def _config(stored: Stored, changes: dict[str, object]) -> TrainConfig:
         own |= {"device": plan.device, "precision": plan.precision}
     if asked.get("data", stored.config.data) != stored.config.data:
         own |= {"limit": None, "dry_run": False, "overfit_batch": False, "data_dir": None}
+        own |= {"workers": None, "unofficial": False}
     try:
         return TrainConfig.model_validate({**stored.config.model_dump(), **own, "engine": "eager", **asked})
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
+        if not first["loc"]:  # options that do not go together say so themselves
+            raise Misuse(first["msg"].removeprefix("Value error, ")) from None
         raise Misuse(f"--{str(first['loc'][0]).replace('_', '-')}: {first['msg']}") from None
 
 
@@ -147,6 +150,9 @@ def _check(stored: Stored, images: Images) -> None:
         raise Misfit(f"{stored.path} knows {len(plan.classes)} classes, {images.name} has {len(images.classes)}")
     if images.shape[0] != plan.shape[0]:
         raise Misfit(f"{stored.path} takes {plan.shape[0]} channels, {images.name} has {images.shape[0]}")
+    if stored.recipe.resize is None and images.shape != plan.shape:
+        then, now = ("×".join(map(str, shape)) for shape in (plan.shape, images.shape))
+        raise Misfit(f"{stored.path} was trained on images of {then}, {images.name} has {now}")
 
 
 def _same(stored: Stored, images: Images) -> bool:

@@ -17,6 +17,7 @@ from archdsl.train.view import resized
 
 Parts = Callable[[], Iterator[Tensor]]
 _CHUNK = 1000
+_CHUNK_PIXELS = 4_000_000  # numbers, which take 12 times as many bytes, in single and in double precision
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,16 +173,22 @@ def principal_colours(split: Split, steps: Sequence[Step]) -> Tensor:
 
     Their signs mean nothing: what is drawn along them is as likely either way.
     """
-    parts = _parts(split, steps)
-    mean = _mean(parts).mean((1, 2), keepdim=True)
-    pixels = ((part - mean).permute(0, 2, 3, 1).flatten(0, 2).double() for part in parts())
-    variances, vectors = torch.linalg.eigh(torch.stack([p.T @ p / len(p) for p in pixels]).mean(0))
+    count, total, products = 0, torch.zeros(()), torch.zeros(())
+    for part in _parts(split, steps)():
+        pixels = part.permute(0, 2, 3, 1).flatten(0, 2).double()
+        count += len(pixels)
+        total = total.to(pixels) + pixels.sum(0)
+        products = products.to(pixels) + pixels.T @ pixels
+    mean = total / count
+    variances, vectors = torch.linalg.eigh(products / count - mean.outer(mean))
     return (vectors * variances.clamp_min(0).sqrt()).T.float()
 
 
 def _parts(split: Split, steps: Sequence[Step]) -> Parts:
     """All images after `steps`, a chunk at a time."""
-    return lambda: (through(steps, to_float(pixels)) for pixels, _ in split.sample(_CHUNK))
+    channels, height, width = split.shape
+    size = max(1, min(_CHUNK, _CHUNK_PIXELS // (channels * height * width)))
+    return lambda: (through(steps, to_float(pixels)) for pixels, _ in split.sample(size))
 
 
 def _fitted(record: Normalize, parts: Parts) -> Step:
@@ -231,20 +238,26 @@ def _restored(record: Normalize, own: Mapping[str, Tensor]) -> Step:
 
 def _mean(parts: Parts) -> Tensor:
     """The mean image, summed up in double precision."""
-    total = torch.zeros(1, dtype=torch.float64, device=next(parts()).device)
-    count = 0
-    for part in parts():
-        total = total + part.double().sum(0)
-        count += len(part)
-    return (total / count).float()
+    return _moments(parts)[0]
 
 
 def _mean_std(parts: Parts) -> Step:
-    mean = _mean(parts).mean((1, 2), keepdim=True)
-    squares = [((part - mean) ** 2).double().mean((0, 2, 3)) * len(part) for part in parts()]
-    count = sum(len(part) for part in parts())
-    std = (torch.stack(squares).sum(0) / count).sqrt().float().clamp_min(1e-6)[:, None, None]
-    return Standardised(mean, std)
+    """In one pass: pictures of folders are decoded for it."""
+    mean_image, mean, mean_square = _moments(parts)
+    std = (mean_square - mean.square()).clamp_min(0).sqrt().float().clamp_min(1e-6)[:, None, None]
+    return Standardised(mean_image.mean((1, 2), keepdim=True), std)
+
+
+def _moments(parts: Parts) -> tuple[Tensor, Tensor, Tensor]:
+    """The mean image, and of each channel the mean and the mean square in double precision."""
+    count, total, squares = 0, torch.zeros(()), torch.zeros(())
+    for part in parts():
+        wide = part.double()
+        count += len(part)
+        total = total.to(wide) + wide.sum(0)
+        squares = squares.to(wide) + wide.square_().sum((0, 2, 3))
+    mean = total / count
+    return mean.float(), mean.mean((1, 2)), squares / (count * mean[0].numel())
 
 
 def _zca(parts: Parts, eps: float) -> Step:

@@ -181,8 +181,10 @@ def _try(model: nn.Module, images: Images, job: Job, where: Device) -> None:
     view.check_window(job.recipe, *images.shape[1:], images.name)
     trial = network.moved(copy.deepcopy(model), where).train()
     pixels, _ = next(images.train.part(0, 2).to(where.device).in_order(2))
+    seen = view.tried(to_float(pixels), job.recipe)
+    view.check_size(job.network, job.image, tuple(seen.shape[1:]), job.recipe, images.name)
     with chance.forked(), where.autocast():
-        results = network.outputs(trial, view.tried(to_float(pixels), job.recipe))
+        results = network.outputs(trial, seen)
     sum(result.float().sum() for result in results).backward()  # pyright: ignore[reportAttributeAccessIssue]
     auxiliaries = len(results) - (2 if job.guide is not None and job.guide.sizes is not None else 1)
     if auxiliaries != len(job.auxiliary_weights):

@@ -33,6 +33,33 @@ def check_window(recipe: Recipe, height: int, width: int, name: str) -> None:
         )
 
 
+def check_size(
+    network: str, declared: tuple[int, ...] | None, given: tuple[int, ...], recipe: Recipe, name: str
+) -> None:
+    """Refuse images [C, H, W] of another size than the one that all numbers of the static analysis are about.
+
+    A network that pools over whole images would take them, and be another one than the spec's.
+    """
+    if declared is None or declared == given:
+        return
+    there, here = ("×".join(map(str, size)) for size in (declared, given))
+    raise Misfit(
+        f"{network} is for images of {there}, but those of {name} go in as {here}: {_remedy(declared, given, recipe)}"
+        f"make it a network for {here}, with -p where a parameter gives the size"
+    )
+
+
+def _remedy(declared: tuple[int, ...], given: tuple[int, ...], recipe: Recipe) -> str:
+    """How a recipe makes images as large as `declared`; nothing where none can."""
+    if len(declared) != 3 or declared[0] != given[0] or declared[1] != declared[2]:
+        return ""
+    side = declared[1]
+    if window(recipe) is not None:
+        return f"give the window of the recipe `size = {side}`, or "
+    crop = f" or `crop(size = {side})` in `augment`" if side < min(given[1:]) else ""
+    return f"add `resize = {side}`{crop} to the recipe, or "
+
+
 def resized(images: Tensor, side: int) -> Tensor:
     """[N, C, H, W] to [N, C, side, side]: the shorter side made as long, then the square in the middle."""
     height, width = images.shape[2:]

@@ -67,7 +67,7 @@ def idx_file(path: Path, data: bytes) -> object:
 
 def svhn_file(path: Path, data: bytes) -> object:
     path.write_bytes(data)
-    return svhn_reader._split("train", Request(path.parent, unofficial=True))
+    return svhn_reader._split("svhn-train", "train", Request(path.parent, unofficial=True))
 
 
 def picture_file(path: Path, data: bytes) -> object:

@@ -23,7 +23,7 @@ from archdsl.train.data.archive import unpack
 from archdsl.train.data.pictures import Frame
 from archdsl.train.trouble import DataTrouble
 
-WANTED = ("few/train", "few/test")
+WANTED = {"few/train": "few/train", "few/test": "few/test"}
 SECONDS, MEGABYTES = 2.0, 500
 
 

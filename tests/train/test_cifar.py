@@ -7,6 +7,7 @@ import pickle
 import random
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from soak import Tally, scaled
 
 from archdsl.train.data import Images, Request, load
 from archdsl.train.data import cifar as reader
+from archdsl.train.data.images import InMemory
 from archdsl.train.data.pickled import NotAllowed, read_pickle
 from archdsl.train.trouble import DataTrouble
 
@@ -72,9 +74,64 @@ def test_the_binary_form(tmp_path: Path):
         (folder / name).write_bytes(rows.tobytes())
     (folder / "batches.meta.txt").write_bytes(b"\n".join(NAMES) + b"\n\n")
     check(read(tmp_path))
+    with pytest.raises(DataTrouble, match=r"data_batch_5.bin hold 100 images, expected 50,000"):
+        load("cifar10", Request(tmp_path))
     (folder / "test_batch.bin").write_bytes(rows.tobytes()[:-1])
     with pytest.raises(DataTrouble, match=r"test_batch.bin: expected whole records of 3073 bytes, found 61459 bytes"):
         read(tmp_path)
+
+
+def binary(folder: Path, images: Images) -> Path:
+    """The files of the binary form: each image one byte for its label and then its pixels, plane by plane."""
+    folder = folder / "cifar-10-batches-bin"
+    folder.mkdir()
+    rows = [
+        torch.cat([split.labels[:, None].to(torch.uint8), split.pixels.permute(0, 3, 1, 2).flatten(1)], 1).numpy()
+        for split in (images.train, images.test)
+        if isinstance(split, InMemory)
+    ]
+    for number, batch in enumerate(np.split(rows[0], 5), 1):
+        (folder / f"data_batch_{number}.bin").write_bytes(batch.tobytes())
+    (folder / "test_batch.bin").write_bytes(rows[1].tobytes())
+    (folder / "batches.meta.txt").write_text("\n".join(images.classes) + "\n\n")
+    return folder
+
+
+SMALL = Images(
+    "cifar10",
+    *(
+        InMemory(torch.tensor(pixels(9, count)).view(-1, 3, 32, 32).permute(0, 2, 3, 1), torch.tensor(labels(count)))
+        for count in (50_000, 10_000)
+    ),
+    tuple(name.decode() for name in NAMES),
+)
+
+
+def flip(path: Path, at: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(at)
+        (old,) = file.read(1)
+        file.seek(at)
+        file.write(bytes([old ^ 1]))
+
+
+def test_the_binary_form_must_have_the_published_contents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """It has no published checksums; its images have, in whatever order."""
+    monkeypatch.setitem(reader.CONTENTS, "cifar10", reader.contents(SMALL))
+    folder = binary(tmp_path, SMALL)
+    first = load("cifar10", Request(tmp_path))
+    assert first.fingerprint, "what is not held against checksums is told apart by its contents"
+    one, two = folder / "data_batch_1.bin", folder / "data_batch_2.bin"
+    one.rename(tmp_path / "x"), two.rename(one), (tmp_path / "x").rename(two)
+    assert load("cifar10", Request(tmp_path)).fingerprint not in ("", first.fingerprint), "another order is another run"
+    flip(folder / "test_batch.bin", 3073 * 10_000 - 1)
+    with pytest.raises(DataTrouble, match="not the images, labels and names that were published: sha256 of the"):
+        load("cifar10", Request(tmp_path))
+    flip(folder / "test_batch.bin", 3073 * 10_000 - 1)
+    two.write_bytes(one.read_bytes())
+    with pytest.raises(DataTrouble, match="not the images, labels and names that were published"):
+        load("cifar10", Request(tmp_path))
+    assert load("cifar10", Request(tmp_path, unofficial=True)).fingerprint
 
 
 def test_cifar100_takes_the_fine_labels(tmp_path: Path):
@@ -137,6 +194,79 @@ def test_what_is_wrong_inside_is_said(python_form: Path, name: str):
     (python_form / "test_batch").write_bytes(pickle.dumps(WRONG[name], 2))
     with pytest.raises(DataTrouble, match=r"test_batch: (expected|not a CIFAR file)"):
         read(python_form)
+
+
+def doubled(times: int) -> object:
+    value: object = ()
+    for _ in range(times):
+        value = (value, value)
+    return value
+
+
+LABELS: dict[str, tuple[object, str]] = {
+    "true": (True, "a value of type bool"),
+    "too high": (10, "10"),
+    "text": (b"1" * 1000, "b'1"),
+    "doubled": (doubled(60), "a value of type tuple"),  # 2⁶⁰ brackets, written out
+    "huge": (10**5000, "a value of type int"),
+    "none": (None, "a value of type NoneType"),
+}
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_a_wrong_label_is_named_in_a_few_words(python_form: Path, name: str):
+    label, said = LABELS[name]
+    content = {b"data": pixels(0), b"labels": [*labels()[:-1], label]}
+    (python_form / "test_batch").write_bytes(pickle.dumps(content, 2))
+    with pytest.raises(DataTrouble) as trouble:
+        read(python_form)
+    assert f"test_batch: expected labels from 0 to 9, found {said}" in str(trouble.value)
+    assert len(str(trouble.value)) < len(str(python_form)) + 120
+
+
+# instructions that make an array: of bytes, with sides
+FROM_BUFFER = b"cnumpy._core.numeric\n_frombuffer\n(%bcnumpy\ndtype\n(U\x02u1tR%bU\x01CtR"
+
+
+def test_a_label_that_is_nested_deeply_is_named(python_form: Path):
+    array = FROM_BUFFER % (b"B" + (3072).to_bytes(4, "little") + bytes(3072), b"K\x01M\x00\x0c\x86")
+    nested = b"](" + b")" + b"\x85" * 100_000 + b"e"
+    (python_form / "test_batch").write_bytes(b"\x80\x05}(U\x06labels" + nested + b"U\x04data" + array + b"u.")
+    with pytest.raises(DataTrouble, match="expected labels from 0 to 9, found a value of type tuple"):
+        read(python_form)
+
+
+@pytest.mark.parametrize("name", ["a\x1b[31m_b", "_" * 200, "é", "a b"])
+def test_names_are_letters_digits_and_underscores(python_form: Path, name: str):
+    names = [name.encode(), *NAMES[1:]]
+    (python_form / "batches.meta").write_bytes(pickle.dumps({b"label_names": names}, 2))
+    with pytest.raises(DataTrouble, match="expected the names of 10 classes"):
+        read(python_form)
+
+
+def test_bytes_that_are_used_many_times_are_there_once():
+    size, times = 10**6, 2000
+    data = b"\x80\x05]\x96" + size.to_bytes(8, "little") + bytes(size) + b"q\x00a("
+    use = FROM_BUFFER % (b"h\x00", b"J" + size.to_bytes(4, "little") + b"\x85")
+    tracemalloc.start()
+    try:
+        read_pickle(data + use * times + b"e.")
+        assert tracemalloc.get_traced_memory()[1] < 20 * size
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("key", [b"x" * 2000, 10**30, (1,)])
+def test_a_key_is_short(key: object):
+    """To hash it a million times would take for ever."""
+    with pytest.raises(NotAllowed, match="a key that is no short text"):
+        read_pickle(pickle.dumps({key: 1}, 4))
+
+
+def test_an_array_has_few_sides():
+    for sides in (b"U\x04abcd", b"(" + b"K\x01" * 33 + b"t"):
+        with pytest.raises(NotAllowed, match="no list of sides"):
+            read_pickle(b"\x80\x05" + FROM_BUFFER % (b"U\x01x", sides) + b".")
 
 
 # --- nothing in a file is run
@@ -259,7 +389,7 @@ def test_every_mutant_of_a_file_is_named_or_harmless(python_form: Path):
             assert str(path) in str(trouble)  # noqa: PT017  most mutants raise, none has to
 
 
-def test_the_real_cifar10():
+def test_the_real_cifar10(tmp_path: Path):
     directory = os.environ.get("ARCHDSL_CIFAR10")
     if not directory:
         pytest.skip("ARCHDSL_CIFAR10 names no directory with the official files")
@@ -267,3 +397,6 @@ def test_the_real_cifar10():
     assert (len(images.train), len(images.test)) == (50_000, 10_000)
     assert images.train.labels.bincount().tolist() == [5000] * 10
     assert images.classes == tuple(name.decode() for name in NAMES)
+    assert reader.contents(images) == reader.CONTENTS["cifar10"]
+    binary(tmp_path, images)
+    assert load("cifar10", Request(tmp_path)).train.labels.tolist() == images.train.labels.tolist()

@@ -19,6 +19,26 @@ def test_without_scikit_learn_it_is_said(monkeypatch: pytest.MonkeyPatch):
         load("digits", Request())
 
 
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        (ModuleNotFoundError("No module named 'scipy'", name="scipy"), "ModuleNotFoundError: No module named 'scipy'"),
+        (ValueError("numpy.dtype size changed\nmay be"), "ValueError: numpy.dtype size changed"),
+    ],
+)
+def test_a_broken_scikit_learn_is_not_called_a_missing_one(
+    monkeypatch: pytest.MonkeyPatch, trouble: Exception, said: str
+):
+    class Broken(ModuleType):
+        def __getattr__(self, name: str) -> object:
+            raise trouble if name == "load_digits" else AttributeError(name)
+
+    monkeypatch.setitem(sys.modules, "sklearn", ModuleType("sklearn"))
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", Broken("sklearn.datasets"))
+    with pytest.raises(DataTrouble, match=f"scikit-learn, which is installed but does not work: {said}$"):
+        load("digits", Request())
+
+
 def test_pixels_are_enlarged_to_32(monkeypatch: pytest.MonkeyPatch):
     """Against a stand-in, since scikit-learn is no requirement."""
     grey = np.random.default_rng(0).integers(0, 17, (1797, 8, 8)).astype(float)

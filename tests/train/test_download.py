@@ -6,6 +6,7 @@ import hashlib
 import io
 import socket
 import tarfile
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,11 @@ from serving import DATA, Act
 from test_idx import contents
 
 from archdsl.fsio import FileTrouble, growing
-from archdsl.train.data import download, idx, sources
+from archdsl.train.data import Request, download, forms, idx, load, sources
 from archdsl.train.data.download import fetch, fetch_set
+from archdsl.train.data.files import file_in, find
+from archdsl.train.data.forms import Form
+from archdsl.train.data.pictures import Frame
 from archdsl.train.data.sources import SOURCES, Source
 from archdsl.train.trouble import DataTrouble
 
@@ -205,20 +209,135 @@ def tar(files: dict[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-def test_a_set_in_an_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    files = {"few/train": b"t" * 5000, "few/test": b"s" * 500, "few/readme.html": b"not wanted"}
-    packed = tar(files)
-    with serving.serving(serving.of(packed)) as (address, asked):
-        digest = f"md5:{hashlib.md5(packed).hexdigest()}"
-        made = Source(f"{address}/few.tar.gz", len(packed), digest, ("few/train", "few/test"))
+PACKED = {"few/train": b"t" * 5000, "few/test": b"s" * 500, "few/meta": b"m", "few/readme.html": b"not wanted"}
+WANTED = {name: data for name, data in PACKED.items() if not name.endswith(".html")}
+ARCHIVE = tar(PACKED)
+
+
+@pytest.fixture
+def packed_set(monkeypatch: pytest.MonkeyPatch) -> Generator[list[tuple[str, int]]]:
+    """cifar10 is a small archive, or a binary form that cannot be fetched; gives the requests that were made."""
+    python, binary = Form("few", ("train",), ("test",), "meta"), Form("few-bin", ("train.bin",), ("test.bin",), "names")
+    monkeypatch.setitem(forms.FORMS, "cifar10", {"python": python, "binary": binary})
+    with serving.serving(serving.of(ARCHIVE)) as (address, asked):
+        digest = f"md5:{hashlib.md5(ARCHIVE).hexdigest()}"
+        made = Source(f"{address}/few.tar.gz", len(ARCHIVE), digest, python)
         monkeypatch.setitem(sources.SOURCES, "cifar10", (made,))
-        for _ in range(2):
-            fetch_set("cifar10", tmp_path, str)
-    assert len(asked) == 1, "what is there is not fetched again"
-    assert {str(p.relative_to(tmp_path)): p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == {
-        "few/train": files["few/train"],
-        "few/test": files["few/test"],
-    }
+        yield asked
+
+
+def below(directory: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(directory)): p.read_bytes() for p in directory.rglob("*") if p.is_file()}
+
+
+def test_a_set_in_an_archive(tmp_path: Path, packed_set: list[object]):
+    for _ in range(2):
+        fetch_set("cifar10", tmp_path, str)
+    assert len(packed_set) == 1, "what is there is not fetched again"
+    assert below(tmp_path) == WANTED
+
+
+@pytest.mark.parametrize("lost", list(WANTED))
+def test_a_folder_that_lacks_a_file_is_filled_up(tmp_path: Path, packed_set: list[object], lost: str):
+    """As after a kill while it was unpacked. What is there stays as it is."""
+    fetch_set("cifar10", tmp_path, str)
+    (tmp_path / lost).unlink()
+    kept = next(name for name in WANTED if name != lost)
+    (tmp_path / kept).write_bytes(b"mine")
+    fetch_set("cifar10", tmp_path, str)
+    assert below(tmp_path) == {**WANTED, kept: b"mine"}
+
+
+def test_an_archive_that_is_there_is_unpacked_and_stays(tmp_path: Path, packed_set: list[object]):
+    (tmp_path / "few.tar.gz").write_bytes(ARCHIVE)
+    with pytest.raises(DataTrouble, match=r"expected a folder few/ or few-bin/; --download unpacks few.tar.gz"):
+        find(Request(tmp_path), "cifar10")
+    fetch_set("cifar10", tmp_path, str)
+    assert packed_set == []
+    assert below(tmp_path) == {**WANTED, "few.tar.gz": ARCHIVE}
+
+
+def test_an_archive_of_another_content_is_fetched_again(tmp_path: Path, packed_set: list[object]):
+    (tmp_path / "few.tar.gz").write_bytes(ARCHIVE[:-1] + b"x")
+    fetch_set("cifar10", tmp_path, str)
+    assert len(packed_set) == 1
+    assert below(tmp_path) == WANTED
+
+
+def test_a_binary_form_is_enough(tmp_path: Path, packed_set: list[object]):
+    (tmp_path / "few").mkdir()
+    (tmp_path / "few-bin").mkdir()
+    for name in ("train.bin", "test.bin", "names"):
+        (tmp_path / "few-bin" / name).touch()
+    fetch_set("cifar10", tmp_path, str)
+    assert packed_set == []
+    assert find(Request(tmp_path), "cifar10")[1] == tmp_path / "few-bin"
+
+
+@pytest.mark.parametrize("given", ["few", ".", "link"])
+def test_the_folder_itself_may_be_given(
+    tmp_path: Path, packed_set: list[object], given: str, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "few").mkdir()
+    (tmp_path / "link").symlink_to("few")
+    monkeypatch.chdir(tmp_path / "few" if given == "." else tmp_path)
+    for _ in range(2):
+        fetch_set("cifar10", Path(given), str)
+        assert len(packed_set) == 1
+        assert find(Request(Path(given)), "cifar10")[1] == Path(given)
+    assert below(tmp_path / "few") == {name.removeprefix("few/"): data for name, data in WANTED.items()}
+
+
+def test_what_lacks_a_file_says_so_and_how_to_get_it(tmp_path: Path, packed_set: list[object]):
+    fetch_set("cifar10", tmp_path, str)
+    (tmp_path / "few/test").unlink()
+    with pytest.raises(DataTrouble, match="few: expected test in it; --download fetches what is missing"):
+        find(Request(tmp_path), "cifar10")
+
+
+@pytest.mark.parametrize("name", ["svhn", "svhn-train", "mnist"])
+@pytest.mark.parametrize("where", ["", "{name}/"])
+def test_what_is_fetched_is_found_and_what_is_found_is_not_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, where: str
+):
+    """The reader looks for each file where it is put, whether or not others lie elsewhere."""
+    kept, *lost = SOURCES[name]
+    path = tmp_path / where.format(name=name) / kept.file
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    fetched: list[str] = []
+
+    def instead(source: Source, target: Path, _note: object) -> None:
+        fetched.append(source.file)
+        target.parent.mkdir(exist_ok=True)
+        target.touch()
+
+    monkeypatch.setattr(download, "fetch", instead)
+    for _ in range(2):
+        fetch_set(name, tmp_path, str)
+    assert fetched == [source.file for source in lost]
+    assert all(file_in(Request(tmp_path), name, source.file).exists() for source in SOURCES[name])
+
+
+@pytest.mark.parametrize("name", ["cifar10", "svhn", "mnist", "folder"])
+def test_a_directory_that_cannot_be_looked_into_is_named(name: str):
+    long = Path("x" * 300)
+    with pytest.raises(DataTrouble, match=r"cannot read x+.*: File name too long"):
+        load(name, Request(long, frame=Frame(3, 8, 8)))
+    if name in SOURCES:
+        with pytest.raises(DataTrouble, match=r"cannot read x+.*: File name too long"):
+            fetch_set(name, long, str)
+
+
+def test_a_directory_without_permission_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Root may read everything, so the system's answer is made up."""
+
+    def refused(path: Path, **_: object) -> object:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "stat", refused)
+    with pytest.raises(DataTrouble, match=f"cannot read {tmp_path}.*: Permission denied"):
+        load("cifar10", Request(tmp_path))
 
 
 def test_a_set_without_a_source_is_said(tmp_path: Path):

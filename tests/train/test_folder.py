@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import signal
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,14 +15,16 @@ import numpy as np
 import pytest
 import torch
 from harness import config, digest, go, job
-from PIL import Image
+from PIL import Image, ImageOps
 
 from archdsl.recipe import Recipe
-from archdsl.recipe.records import Flip, Sgd
+from archdsl.recipe.records import Flip, MeanStd, Sgd
 from archdsl.train.data import Images, Request, load
 from archdsl.train.data.folder import Streamed
+from archdsl.train.data.images import InMemory, Split
 from archdsl.train.data.pictures import MOST_PIXELS, Frame
 from archdsl.train.data.request import request
+from archdsl.train.normalize import fit, principal_colours
 from archdsl.train.trouble import DataTrouble
 
 CLASSES = tuple("abcdefghij")
@@ -141,10 +145,96 @@ def _interrupt(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     monkeypatch.setattr(Streamed, "stream", counted)
 
 
-def test_a_run_knows_its_pictures(root: Path, tmp_path: Path):
-    """Another folder of as many pictures is another data set."""
-    assert read(root).fingerprint != read(draw(tmp_path / "other", 3)).fingerprint
-    assert read(root).fingerprint == read(root, 2).fingerprint
+def test_a_run_knows_its_pictures(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """By their names and sizes; wherever the folder lies, and however it is spelled."""
+    known = read(root)
+    assert known.fingerprint != read(draw(tmp_path / "other", 3)).fingerprint
+    assert known.fingerprint == read(root, 2).fingerprint
+    copy = shutil.copytree(root, tmp_path / root.name)
+    assert read(copy).fingerprint == known.fingerprint
+    for place, given in ((root.parent, root.name), (root, "."), (root, "../" + root.name)):
+        monkeypatch.chdir(place)
+        assert (read(Path(given)).fingerprint, read(Path(given)).name) == (known.fingerprint, known.name)
+    picture = copy / "test/c/2.bmp"
+    picture.write_bytes(picture.read_bytes() + b"\0")
+    assert read(copy).fingerprint != known.fingerprint
+
+
+def test_the_name_of_a_picture_need_not_be_utf_8(tmp_path: Path):
+    root = draw(tmp_path / "pictures", 2)
+    (root / "train/a/0.png").rename(root / os.fsdecode(b"train/a/\xe9.png"))
+    code, text = go(tmp_path / "run", job(image=(3, 8, 8)), data="folder", data_dir=root, workers=0, dry_run=True)
+    assert code == 0, text
+
+
+@pytest.mark.parametrize("fitted", [lambda split: fit([MeanStd()], split), lambda split: principal_colours(split, [])])
+def test_a_picture_is_decoded_once_to_fit_normalisation(
+    root: Path, monkeypatch: pytest.MonkeyPatch, fitted: Callable[[Split], object]
+):
+    whole, decoded = Frame.read, 0
+
+    def counted(self: Frame, path: Path) -> object:
+        nonlocal decoded
+        decoded += 1
+        return whole(self, path)
+
+    monkeypatch.setattr(Frame, "read", counted)
+    fitted(read(root).train)
+    assert decoded == 60
+
+
+def test_large_pictures_are_held_in_small_numbers(monkeypatch: pytest.MonkeyPatch):
+    """A thousand of 224 × 224 would take 1.8 GB in single and double precision."""
+    asked: list[int] = []
+    split = InMemory(torch.zeros(40, 224, 224, 3, dtype=torch.uint8), torch.zeros(40, dtype=torch.long))
+    sample = InMemory.sample
+    monkeypatch.setattr(InMemory, "sample", lambda self, size: asked.append(size) or sample(self, size))
+    fit([MeanStd()], split)
+    assert asked == [4_000_000 // (3 * 224 * 224)]
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_a_network_of_other_channels_than_a_picture_has_is_said(root: Path, tmp_path: Path, channels: int):
+    code, text = go(tmp_path, job(image=(channels, 8, 8)), data="folder", data_dir=root)
+    assert (code, f"pictures of a folder have 1 channel or 3, but the network takes {channels}" in text) == (1, True)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_stands_as_the_camera_was_held(tmp_path: Path, orientation: int):
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    pixels[0, :4], pixels[0, 4:] = 100, 200
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).save(tmp_path / "x.png", exif=exif)
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(tmp_path / "x.png")))
+    assert np.array_equal(SMALL.read(tmp_path / "x.png"), expected)
+    assert orientation == 1 or not np.array_equal(expected, pixels)
+
+
+def test_damaged_exif_says_nothing(tmp_path: Path):
+    Image.new("RGB", (8, 8), (9, 9, 9)).save(tmp_path / "x.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+    assert SMALL.read(tmp_path / "x.jpg").mean() == 9
+
+
+def shown(path: Path, image: Image.Image, channels: int = 3, **options: object) -> list[int]:
+    """The colour of a picture's middle."""
+    image.save(path, **options)
+    return Frame(channels, 8, 8).read(path)[4, 4].tolist()
+
+
+def test_what_shows_through_is_black(tmp_path: Path):
+    """Whatever colour a transparent pixel hides."""
+    for ending in ("png", "webp"):
+        path = tmp_path / f"x.{ending}"
+        assert shown(path, Image.new("RGBA", (8, 8), (200, 100, 50, 0)), lossless=True) == [0, 0, 0]
+        assert shown(path, Image.new("RGBA", (8, 8), (200, 100, 50, 255)), lossless=True) == [200, 100, 50]
+    assert shown(tmp_path / "x.png", Image.new("RGBA", (8, 8), (200, 100, 50, 51))) == [40, 20, 10]
+    assert shown(tmp_path / "x.png", Image.new("LA", (8, 8), (200, 0)), 1) == [0]
+    palette = Image.new("P", (8, 8), 3)
+    palette.putpalette([200] * 768)
+    assert shown(tmp_path / "x.gif", palette, transparency=3) == [0, 0, 0]
+    assert shown(tmp_path / "x.png", palette, transparency=3) == [0, 0, 0]
+    assert shown(tmp_path / "x.png", palette) == [200, 200, 200]
 
 
 def test_a_closed_stream_leaves_no_process(root: Path):
@@ -187,10 +277,48 @@ def rename(old: str, new: str) -> Callable[[Path], object]:
     return lambda root: (root / old).rename(root / new)
 
 
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+
+def moving(form: str) -> bytes:
+    out = io.BytesIO()
+    frames = [Image.new("RGB", (9, 9), (n, 200 - n, 9)) for n in (0, 90, 180)]
+    frames[0].save(out, form, save_all=True, append_images=frames[1:])
+    return out.getvalue()
+
+
+# Pillow reads it as eight bits, and does not write it
+DEEP_RGB = (
+    b"\x89PNG\r\n\x1a\n"
+    + chunk(b"IHDR", bytes([0, 0, 0, 9, 0, 0, 0, 9, 16, 2, 0, 0, 0]))
+    + chunk(b"IDAT", zlib.compress(bytes(9 * (1 + 9 * 6))))
+    + chunk(b"IEND", b"")
+)
 DEEP = png(np.zeros((9, 9), np.uint16))
 WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     "no test": (rename("test", "testing"), "expected a folder test/ or val/ with a folder a class"),
-    "a class is missing": (remove("test/b"), "expected the classes of {root}/train; the first that one lacks is 'b'"),
+    "a class is missing": (
+        remove("test/b"),
+        "{root}/train and {root}/test need the same classes: 'b' is only in train/",
+    ),
+    "a class too many": (
+        write("test/k/0.png", b""),
+        "{root}/test and {root}/train need the same classes: 'k' is only in test/",
+    ),
+    "a class that is no text": (
+        rename(os.fsdecode("train/a"), os.fsdecode(b"train/a\xff")),
+        "{root}/train: expected a class with a name in UTF-8, found a\\u{{dcff}}",
+    ),
+    "test and val": (write("val/a/0.png", b""), "{root}: expected test/ or val/, found both"),
+    "a picture beside the classes": (
+        write("train/0.PNG", b""),
+        "{root}/train/0.PNG: expected pictures in the folder of a class only, this one is beside them",
+    ),
+    "a link to nothing": (
+        lambda root: (root / "train/a/7.png").symlink_to("nothing"),
+        "cannot read {root}/train/a/7.png: No such file",
+    ),
     "an empty class": (
         lambda root: (root / "train/k").mkdir() or (root / "test/k").mkdir(),
         "train/k: expected pictures",
@@ -203,6 +331,18 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     "text": (write("train/a/0.png", b"hello"), "train/a/0.png: not a picture that can be read"),
     "cut": (write("train/a/0.png", png(np.zeros((9, 9, 3), np.uint8))[:-30]), "train/a/0.png: not a picture"),
     "16 bits": (write("train/a/0.png", DEEP), "train/a/0.png: more than eight bits a channel"),
+    "16 bits, RGB": (write("train/a/0.png", DEEP_RGB), "train/a/0.png: more than eight bits a channel"),
+    "16 bits, PPM": (
+        write("train/a/0.ppm", b"P6\n# 1 2 3\n9 9 65535\n" + bytes(9 * 9 * 6)),
+        "train/a/0.ppm: more than eight bits a channel",
+    ),
+    "moving": (write("train/a/0.gif", moving("GIF")), "train/a/0.gif: an animation; expected one picture"),
+    "moving PNG": (write("train/a/0.png", moving("PNG")), "train/a/0.png: an animation; expected one picture"),
+    "moving WebP": (write("train/a/0.webp", moving("WEBP")), "train/a/0.webp: an animation; expected one picture"),
+    "no text, no picture": (
+        write(os.fsdecode(b"train/a/\xff.png"), b""),
+        "train/a/\\u{{dcff}}.png: not a picture that can be read",
+    ),
 }
 
 

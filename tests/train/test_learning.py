@@ -23,6 +23,7 @@ from archdsl.recipe.records import (
     AdamW,
     Constant,
     Cosine,
+    Crop,
     CrossEntropy,
     DeepestColumn,
     Fade,
@@ -30,6 +31,7 @@ from archdsl.recipe.records import (
     MeanStd,
     Normalize,
     PerPixelMean,
+    ResizedCrop,
     RmsProp,
     Rule,
     Sgd,
@@ -175,6 +177,22 @@ MISFITS = [
     (job(RECIPE.model_copy(update={"evaluate": DeepestColumn()})), {}, "needs a network of columns"),
     (job(auxiliary_weights=(0.3,)), {}, "Tiny has 0 auxiliary outputs, but 1 have a weight"),
     (job(module=job().module.replace("Conv2d(3,", "Conv2d(1,")), {}, "Tiny does not take few's images"),
+    (
+        job(image=(3, 24, 24)),
+        {},
+        "those of few go in as 3×8×8: add `resize = 24` to the recipe, or make it a network for",
+    ),
+    (job(image=(3, 6, 6)), {}, "add `resize = 6` or `crop(size = 6)` in `augment` to the recipe"),
+    (
+        job(image=(1, 8, 8)),
+        {},
+        "Tiny is for images of 1×8×8, but those of few go in as 3×8×8: make it a network for 3×8×8",
+    ),
+    (
+        job(Recipe(augment=(Crop(size=4),)), image=(3, 6, 6)),
+        {},
+        "as 3×4×4: give the window of the recipe `size = 6`, or",
+    ),
     (job(RECIPE.model_copy(update={"batch": 999, "drop_last": True})), {}, "200 images do not fill a batch of 999"),
     (job(), {"device": "cuda"}, "torch sees no CUDA device"),
 ]
@@ -189,6 +207,19 @@ def test_what_does_not_fit_is_said(
     assert message in text
     assert text.splitlines()[-1].startswith("error: ")
     assert go(tmp_path, job())[0] == 0  # nothing was trained, so the folder is still free
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(resize=24),
+        Recipe(resize=30, augment=(Crop(size=24),)),
+        Recipe(resize=30, augment=(ResizedCrop(size=24),)),
+    ],
+)
+def test_the_size_that_goes_in_is_that_of_resize_and_window(tmp_path: Path, few_images: None, recipe: Recipe):
+    code, text = go(tmp_path, job(recipe, image=(3, 24, 24)), dry_run=True)
+    assert code == 0, text
 
 
 def test_a_terminal_gets_a_bar_and_the_rows(tmp_path: Path, few_images: None):

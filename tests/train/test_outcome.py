@@ -9,11 +9,12 @@ import struct
 from pathlib import Path
 
 import pytest
+from harness import images
 from PIL import Image
 
 from archdsl import commands, run_commands, training
 from archdsl.inputs import Misuse
-from archdsl.train import folder
+from archdsl.train import folder, run
 from archdsl.train.job import Job, TrainConfig
 
 SPEC = """
@@ -156,6 +157,33 @@ def test_eval_sees_another_error(finished: Path, tmp_path: Path, capsys: Capture
     assert "as logged" not in capsys.readouterr().out
 
 
+def test_eval_on_another_set_leaves_behind_what_was_for_the_runs_own(
+    finished: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    for name, options in (
+        ("pictures", {"data": "folder", "data_dir": "d", "workers": 2}),
+        ("files", {"data": "cifar10", "data_dir": "d", "unofficial": True}),
+    ):
+        other = shutil.copytree(finished, tmp_path / name)
+        config = json.loads((other / "config.json").read_text())
+        (other / "config.json").write_text(json.dumps({**config, **options}))
+        assert run_commands.evaluate(str(other), "newest", {"data": "shapes", "limit": 512}, "text") == 0
+        assert "on shapes" in capsys.readouterr().out
+
+
+def test_eval_with_options_that_do_not_go_together_says_so(finished: Path) -> None:
+    with pytest.raises(Misuse, match=r"^--data shapes needs no files: --data-dir is for the other sets$"):
+        run_commands.evaluate(str(finished), "newest", {"data_dir": Path("d")}, "text")
+
+
+def test_eval_on_images_of_another_size_is_refused(
+    finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setattr(run, "load", lambda *_: images(side=28))
+    assert run_commands.evaluate(str(finished), "newest", {}, "text") == 1
+    assert "was trained on images of 3×32×32, few has 3×28×28" in capsys.readouterr().err
+
+
 def test_predict_gives_five_classes(finished: Path, tmp_path: Path, capsys: Captured) -> None:
     picture = tmp_path / "red.png"
     Image.new("RGB", (50, 40), (200, 20, 20)).save(picture)
@@ -195,6 +223,8 @@ def test_tensorboard_has_the_errors_of_each_epoch(finished: Path) -> None:
     [
         ({"data_dir": "d"}, "--data shapes needs no files: --data-dir is for the other sets"),
         ({"data": "digits", "data_dir": "d"}, "--data digits needs no files"),
+        ({"unofficial": True}, "--unofficial is for sets with published checksums: shapes has none"),
+        ({"data": "folder", "unofficial": True}, "--unofficial is for sets with published checksums: folder has none"),
         ({"workers": 2}, "--workers is for --data folder: shapes lies in memory"),
         ({"download": True}, "--download needs the folder that the files go to: --data-dir"),
         ({"worker_timeout": 9.0}, "--worker-timeout is for the workers of --data folder, and there are none"),
@@ -202,6 +232,7 @@ def test_tensorboard_has_the_errors_of_each_epoch(finished: Path) -> None:
         ({"timeout": 9.0}, "--timeout is for several ranks, such as torchrun starts, and there is one"),
         ({"resume": True}, "--resume needs the run folder: --out"),
         ({"epochs": 0}, "--epochs: "),
+        ({"data": "folder", "data_dir": "a\udce9"}, "--data-dir: expected a path in UTF-8, found a\\u{dce9}"),
     ],
 )
 def test_flags_that_would_be_passed_over_are_refused(options: dict[str, object], message: str) -> None:

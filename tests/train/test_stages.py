@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from harness import digest, few, go
+from harness import config, digest, few, go
 from harness import job as plain_job
 from safetensors.torch import load_file
 from torch import Tensor
@@ -23,6 +23,8 @@ from archdsl.recipe import Recipe
 from archdsl.recipe.records import Crop, Distill, Hint, PcaColour, Phase, Plateau, Sgd, Stage
 from archdsl.source import Source
 from archdsl.train import checkpoint, loop, run
+from archdsl.train.data.pictures import Frame
+from archdsl.train.data.request import request
 from archdsl.train.job import Job
 from archdsl.train.loss import faded
 from archdsl.train.teaching import Regressor, half_squared_distance, softened
@@ -111,6 +113,13 @@ def test_a_stage_begins_with_what_the_one_before_has_learned(whole: Path, tmp_pa
     assert code == 0, text
     before, after = weights(tmp_path / "run" / "stage-1"), weights(tmp_path / "run")
     assert all(torch.allclose(after[name], before[name], atol=1e-8) for name in after)
+
+
+def test_a_teacher_takes_pictures_of_any_size_too(tmp_path: Path):
+    """Of a folder, whose pictures are brought to the size of its network."""
+    teacher = staged().teacher
+    assert teacher is not None
+    assert request(config(tmp_path, data="folder"), teacher).frame == Frame(3, 8, 8)
 
 
 def test_a_trained_teacher_takes_the_place_of_training_one(whole: Path, tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -37,6 +38,22 @@ def test_reading(folder: Path, pack: bool):
     assert torch.equal(images.train.take(torch.tensor([3]))[0][0], torch.tensor(pixels[:, :, :, 3]))
     assert images.train.labels.tolist() == [int(label) % 10 for label in labels[:, 0]], "10 is the digit 0"
     assert (images.classes[0], len(images.train), len(images.test)) == ("0", COUNT, COUNT)
+
+
+def test_reading_takes_twice_the_memory_of_the_pixels(folder: Path):
+    """The file, which random pixels do not make smaller, and what is in it; the trainer keeps the latter as it is."""
+    count = 4000
+    data, pixels, _ = svhn(count, 7)
+    (folder / "train_32x32.mat").write_bytes(data)
+    del data
+    tracemalloc.start()
+    try:
+        images = read(folder)
+        assert tracemalloc.get_traced_memory()[1] < 2.6 * pixels.nbytes
+    finally:
+        tracemalloc.stop()
+    for number in (0, 999, 1000, count - 1):
+        assert torch.equal(images.train.take(torch.tensor([number]))[0][0], torch.tensor(pixels[:, :, :, number]))
 
 
 def test_the_extra_images_are_part_of_svhn(folder: Path):

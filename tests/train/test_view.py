@@ -11,8 +11,9 @@ from torch import Tensor
 from archdsl.recipe import Recipe
 from archdsl.recipe.records import Crop, MeanStd, PcaColour, ResizedCrop, Scale, TenCrop
 from archdsl.train.augment import Batch, Epoch, augment
+from archdsl.train.data.images import InMemory
 from archdsl.train.evaluate import scores
-from archdsl.train.normalize import Normalization, fit, principal_colours, to_float
+from archdsl.train.normalize import Normalization, Standardised, fit, principal_colours, to_float
 from archdsl.train.trouble import Misfit
 from archdsl.train.view import check_window, judged, resized, window
 
@@ -74,6 +75,27 @@ def test_colours_move_along_their_principal_components():
     shift = after(PcaColour(std=0.1), torch.zeros(20_000, 3, 2, 2), colours=components)
     assert torch.equal(shift, shift[:, :, :1, :1].expand_as(shift))
     assert torch.allclose(torch.cov(shift[:, :, 0, 0].T), 0.01 * components.T @ components, rtol=0.05, atol=1e-5)
+
+
+def test_mean_and_deviation_are_those_of_all_pixels_also_of_nearly_none():
+    """In one pass: sums of squares in double precision, of which little may be left when the mean's square is gone."""
+    noise = images(1500).train.pixels
+    for pixels in (noise, noise // 200 + 253, torch.full_like(noise, 255)):
+        (step,) = fit([MeanStd()], InMemory(pixels, torch.zeros(1500, dtype=torch.long)))
+        exact = to_float(pixels).double()
+        assert isinstance(step, Standardised)
+        assert torch.allclose(step.mean.double(), exact.mean((0, 2, 3), keepdim=True)[0], rtol=1e-6)
+        std = exact.std((0, 2, 3), correction=0, keepdim=True)[0].clamp_min(1e-6)
+        assert torch.allclose(step.std.double(), std, rtol=1e-5)
+
+
+def test_every_pixel_counts_alike_for_the_colours_also_in_a_last_part_that_is_small():
+    pixels = torch.cat([images(2000).train.pixels, torch.zeros(100, 8, 8, 3, dtype=torch.uint8)])
+    split = InMemory(pixels, torch.zeros(2100, dtype=torch.long))
+    components = principal_colours(split, [])
+    flat = to_float(pixels).permute(1, 0, 2, 3).flatten(1).double()
+    covariance = torch.cov(flat, correction=0).float()
+    assert torch.allclose(components.T @ components, covariance, rtol=1e-5, atol=1e-7)
 
 
 def test_resizing_is_torchs_and_keeps_the_middle():

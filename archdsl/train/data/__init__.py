@@ -7,6 +7,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import cast
 
+from archdsl.train.data.files import told
 from archdsl.train.data.images import Images, Request
 
 READERS = {
@@ -25,8 +26,9 @@ READERS = {
 def load(name: str, request: Request) -> Images:
     """The data set called `name`. What was not held against published checksums is told apart by its contents."""
     module, function = READERS[name].split(":")
-    images = cast("Callable[[Request], Images]", getattr(import_module(module), function))(request)
-    return replace(images, fingerprint=images.digest()) if request.unofficial else images
+    with told(request.directory):
+        images = cast("Callable[[Request], Images]", getattr(import_module(module), function))(request)
+    return replace(images, fingerprint=images.digest()) if request.unofficial or not images.known else images
 
 
 __all__ = ["READERS", "Images", "Request", "load"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tarfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, cast
 
-from archdsl.fsio import read_limited, write_inside
+from archdsl.fsio import make_directory, read_limited, write_inside
 from archdsl.train.trouble import DataTrouble
 
 LARGEST_ARCHIVE = 200_000_000
@@ -16,19 +16,20 @@ MOST_BYTES = 200_000_000  # unpacked, everything in the archive
 MOST_MEMBERS = 100
 
 
-def unpack(path: Path, directory: Path, names: Sequence[str]) -> None:
-    """Write the members `names` of the .tar.gz at `path` below `directory`.
+def unpack(path: Path, folder: Path, names: Mapping[str, str]) -> None:
+    """Write the members `names` of the .tar.gz at `path` into `folder`, each whole, under the name that it is given.
 
     An archive with anything but plain files and folders in it, or with names that lead out of it, is refused whole.
     """
     try:
-        found = _members(read_limited(path, LARGEST_ARCHIVE), names)
+        found = _members(read_limited(path, LARGEST_ARCHIVE), list(names))
     except DataTrouble as trouble:
         raise DataTrouble(f"{path}: {trouble}") from None
     except (tarfile.TarError, zlib.error, EOFError, ValueError, UnicodeError) as error:
         raise DataTrouble(f"{path}: damaged archive ({ascii(str(error))[1:-1][:80]})") from None
-    for name, data in found.items():
-        write_inside(directory, name, data)
+    make_directory(folder)
+    for member, data in found.items():
+        write_inside(folder, names[member], data)
 
 
 def _members(data: bytes, names: Sequence[str]) -> dict[str, bytes]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import re
 from pathlib import Path
 from typing import cast
 
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 
 from archdsl.train.data.files import find, read
+from archdsl.train.data.forms import FORMS, Form
 from archdsl.train.data.images import Images, InMemory, Request
 from archdsl.train.data.pickled import Array, NotAllowed, read_pickle
 from archdsl.train.trouble import DataTrouble
@@ -17,43 +19,8 @@ from archdsl.train.trouble import DataTrouble
 PIXELS = 3 * 32 * 32
 PLANES = (3, 32, 32)
 LARGEST_FILE = 200_000_000
+_NAME = re.compile(rb"[0-9A-Za-z_]{1,100}")
 
-
-@dataclass(frozen=True)
-class _Form:
-    """The files of one form of a set; where a label has a coarse one in front, the fine one is the last."""
-
-    folder: str
-    train: tuple[str, ...]
-    test: tuple[str, ...]
-    names: str
-    labels: bytes = b"labels"
-    label_names: bytes = b"label_names"
-    label_bytes: int = 1
-    classes: int = 10
-
-
-FORMS: dict[str, dict[str, _Form]] = {
-    "cifar10": {
-        "python": _Form(
-            "cifar-10-batches-py", tuple(f"data_batch_{n}" for n in range(1, 6)), ("test_batch",), "batches.meta"
-        ),
-        "binary": _Form(
-            "cifar-10-batches-bin",
-            tuple(f"data_batch_{n}.bin" for n in range(1, 6)),
-            ("test_batch.bin",),
-            "batches.meta.txt",
-        ),
-    },
-    "cifar100": {
-        "python": _Form(
-            "cifar-100-python", ("train",), ("test",), "meta", b"fine_labels", b"fine_label_names", classes=100
-        ),
-        "binary": _Form(
-            "cifar-100-binary", ("train.bin",), ("test.bin",), "fine_label_names.txt", label_bytes=2, classes=100
-        ),
-    },
-}
 
 # The MD5 sums are torchvision's and the site's; the SHA-256 sums were taken from files with those MD5 sums.
 DIGESTS = {
@@ -70,6 +37,10 @@ DIGESTS = {
 }
 
 
+# Of what is in the files, for those that have no published checksum: see `contents`. Taken from the python files.
+CONTENTS = {"cifar10": "f52d3c46e943e9fabe186618ac6146877de13fddb6d488d0f40fb9a34eb94c05"}
+
+
 def cifar10(request: Request) -> Images:
     """50,000 training and 10,000 test images in 10 classes."""
     return _cifar("cifar10", request)
@@ -81,10 +52,8 @@ def cifar100(request: Request) -> Images:
 
 
 def _cifar(name: str, request: Request) -> Images:
-    forms = FORMS[name]
-    key, folder = find(request, name, {key: form.folder for key, form in forms.items()})
-    form = forms[key]
-    batch = _python_batch if key == "python" else _binary_batch
+    form, folder = find(request, name)
+    batch = _python_batch if form is FORMS[name]["python"] else _binary_batch
 
     def content(file: str) -> bytes:
         return read(folder / file, LARGEST_FILE, DIGESTS.get(f"{form.folder}/{file}"), request.unofficial)
@@ -96,14 +65,37 @@ def _cifar(name: str, request: Request) -> Images:
         return whole
 
     names = _names(folder / form.names, content(form.names), form)
-    return Images(name, split(form.train, 50_000), split(form.test, 10_000), names)
+    published = form is FORMS[name]["python"]
+    images = Images(name, split(form.train, 50_000), split(form.test, 10_000), names, known=published)
+    if name in CONTENTS and not published and not request.unofficial:
+        _check_contents(folder, images)
+    return images
+
+
+def _check_contents(folder: Path, images: Images) -> None:
+    found, expected = contents(images), CONTENTS[images.name]
+    if found != expected:
+        raise DataTrouble(
+            f"{folder}: not the images, labels and names that were published: "
+            f"sha256 of the contents expected {expected}, found {found}"
+        )
+
+
+def contents(images: Images) -> str:
+    """SHA-256 of the names, and of the images of each split with their labels, in whatever order they are."""
+    digest = hashlib.sha256("\n".join(images.classes).encode())
+    for split in (images.train, images.test):
+        pixels, labels = split.take(torch.arange(len(split)))
+        rows = torch.cat([labels[:, None].to(torch.uint8), pixels.flatten(1)], 1).numpy()
+        digest.update(b"".join(sorted(hashlib.sha256(row).digest() for row in rows)))
+    return digest.hexdigest()
 
 
 def _joined(parts: list[InMemory]) -> InMemory:
     return InMemory(torch.cat([p.pixels for p in parts]), torch.cat([p.labels for p in parts]))
 
 
-def _python_batch(path: Path, data: bytes, form: _Form) -> InMemory:
+def _python_batch(path: Path, data: bytes, form: Form) -> InMemory:
     batch = _dictionary(path, data)
     pixels, labels = batch.get(b"data"), batch.get(form.labels)
     if not isinstance(pixels, Array) or not isinstance(labels, list):
@@ -117,7 +109,7 @@ def _python_batch(path: Path, data: bytes, form: _Form) -> InMemory:
     return _split(path, pixels.data, cast("list[object]", labels), form)
 
 
-def _binary_batch(path: Path, data: bytes, form: _Form) -> InMemory:
+def _binary_batch(path: Path, data: bytes, form: Form) -> InMemory:
     record = form.label_bytes + PIXELS
     if not data or len(data) % record:
         raise DataTrouble(f"{path}: expected whole records of {record} bytes, found {len(data)} bytes")
@@ -125,17 +117,24 @@ def _binary_batch(path: Path, data: bytes, form: _Form) -> InMemory:
     return _split(path, rows[:, form.label_bytes :].tobytes(), rows[:, form.label_bytes - 1].tolist(), form)
 
 
-def _split(path: Path, pixels: bytes, labels: list[object], form: _Form) -> InMemory:
-    wrong = [label for label in labels if not isinstance(label, int) or not 0 <= label < form.classes]
+def _split(path: Path, pixels: bytes, labels: list[object], form: Form) -> InMemory:
+    wrong = [label for label in labels if type(label) is not int or not 0 <= label < form.classes]
     if wrong or not labels:
-        found = f"found {ascii(wrong[0])[:40]}" if wrong else "found none"
-        raise DataTrouble(f"{path}: expected labels from 0 to {form.classes - 1}, {found}")
+        found = _shown(wrong[0]) if wrong else "none"
+        raise DataTrouble(f"{path}: expected labels from 0 to {form.classes - 1}, found {found}")
     planes = np.frombuffer(pixels, np.uint8).reshape(-1, *PLANES)
     images = torch.tensor(planes.transpose(0, 2, 3, 1))
     return InMemory(images, torch.tensor(cast("list[int]", labels)))
 
 
-def _names(path: Path, data: bytes, form: _Form) -> tuple[str, ...]:
+def _shown(label: object) -> str:
+    """A small number or a text as it is, of anything else the kind: writing that out may take for ever."""
+    if isinstance(label, bytes):
+        return ascii(label[:40])
+    return str(label) if type(label) is int and abs(label) < 10**9 else f"a value of type {type(label).__name__}"
+
+
+def _names(path: Path, data: bytes, form: Form) -> tuple[str, ...]:
     names = data.split() if path.suffix == ".txt" else _dictionary(path, data).get(form.label_names)
     if not isinstance(names, list) or not _are_names(cast("list[object]", names), form.classes):
         raise DataTrouble(f"{path}: expected the names of {form.classes} classes")
@@ -143,7 +142,7 @@ def _names(path: Path, data: bytes, form: _Form) -> tuple[str, ...]:
 
 
 def _are_names(names: list[object], count: int) -> bool:
-    return len(names) == count and all(isinstance(name, bytes) and name.isalnum() | (b"_" in name) for name in names)
+    return len(names) == count and all(isinstance(name, bytes) and _NAME.fullmatch(name) for name in names)
 
 
 def _dictionary(path: Path, data: bytes) -> dict[bytes, object]:

@@ -24,14 +24,26 @@ DARKEST, LARGER = 16, 4
 
 def digits(_: Request) -> Images:
     """1,437 training and 360 test images."""
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError:
-        raise DataTrouble("digits comes with scikit-learn, which is not installed: pip install scikit-learn") from None
-    given = cast("Any", load_digits())
+    given = _given()
     grey: NDArray[np.float64] = given.images
     pixels = (grey * (255 / DARKEST)).round().astype(np.uint8)
     pixels = pixels.repeat(LARGER, 1).repeat(LARGER, 2)[..., None]
     whole = InMemory(torch.tensor(pixels), torch.tensor(given.target.astype(np.int64)))
     parts = whole.part(0, TRAIN), whole.part(TRAIN, len(whole))
     return Images("digits", *parts, tuple("0123456789"), epochs=20)
+
+
+def _given() -> Any:
+    try:
+        from sklearn.datasets import load_digits
+
+        return cast("Any", load_digits())
+    except Exception as error:  # a library that does not go with another one fails in any way
+        if isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] == "sklearn":
+            raise DataTrouble(
+                "digits comes with scikit-learn, which is not installed: pip install scikit-learn"
+            ) from None
+        reason = ascii(str(error).partition("\n")[0])[1:-1][:200]
+        raise DataTrouble(
+            f"digits comes with scikit-learn, which is installed but does not work: {type(error).__name__}: {reason}"
+        ) from None

@@ -17,6 +17,8 @@ from urllib.request import HTTPRedirectHandler, OpenerDirector, Request, build_o
 
 from archdsl.fsio import Growing, growing, make_directory
 from archdsl.train.data.archive import unpack
+from archdsl.train.data.files import complete, missing, place, present, told
+from archdsl.train.data.forms import Form, folders
 from archdsl.train.data.sources import SOURCES, Source
 from archdsl.train.trouble import DataTrouble
 
@@ -35,13 +37,35 @@ def fetch_set(name: str, directory: Path, note: Note) -> None:
     """Fetch what is missing of the data set `name` into `directory`. Raises `DataTrouble`, `FileTrouble`."""
     if name not in SOURCES:
         raise DataTrouble(f"{name} cannot be downloaded; there is {', '.join(sorted(SOURCES))}")
-    for source in SOURCES[name]:
-        if not any((directory / place).exists() for place in source.places(name)):
-            target = directory / source.file if source.unpacked else directory / name / source.file
-            fetch(source, target, note)
-            if source.unpacked:
-                unpack(target, directory, source.unpacked)
-                target.unlink()
+    with told(directory):
+        for source in SOURCES[name]:
+            if source.unpacked is not None:
+                _fetch_packed(name, source, source.unpacked, directory, note)
+            elif present(directory, name, *source.names) is None:
+                fetch(source, directory / folders(name)[0] / source.file, note)
+
+
+def _fetch_packed(name: str, source: Source, form: Form, directory: Path, note: Note) -> None:
+    """Fill up the folder of `form`, unless the set is there in one form or another. An archive that was there stays."""
+    if complete(directory, name) is not None:
+        return
+    folder, archive = place(directory, form.folder), directory / source.file
+    here = _is_whole(source, archive)
+    if not here:
+        fetch(source, archive, note)
+    note(f"unpacking {archive}")
+    unpack(archive, folder, {f"{form.folder}/{file}": file for file in missing(folder, form)})
+    if not here:
+        archive.unlink()
+
+
+def _is_whole(source: Source, path: Path) -> bool:
+    """Whether the published file lies at `path`."""
+    if not path.is_file() or path.stat().st_size != source.size:
+        return False
+    kind, expected = source.digest.split(":")
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.new(kind, usedforsecurity=False)).hexdigest() == expected
 
 
 def fetch(source: Source, target: Path, note: Note, patience: float = 30.0) -> None:

@@ -113,6 +113,8 @@ class Images:
     """How many epochs are enough, where the set is so small that no paper's recipe was made for it."""
     fingerprint: str = ""
     """What tells the set from others of its name and size, where it is not a published one."""
+    known: bool = True
+    """Whether it can be no other: its files have published checksums, or it has none."""
     margin: int = 0
     """Pixels of zeros that were put around each picture."""
 

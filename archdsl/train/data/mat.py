@@ -36,11 +36,11 @@ def read_mat(data: bytes, limits: dict[str, int]) -> dict[str, Numbers]:
     if data[124:128] != b"\x00\x01IM":
         raise NotRead("it is no MATLAB file of level 5 (little-endian)")
     found: dict[str, Numbers] = {}
-    at = _HEADER
+    at, whole = _HEADER, memoryview(data)  # of which a slice is no copy
     while at < len(data):
-        kind, size = _two(data[at : at + 8])
+        kind, size = _two(whole[at : at + 8])
         at += 8
-        element = data[at : at + size]
+        element = whole[at : at + size]
         if len(element) < size:
             raise NotRead("it ends too early")
         found |= _element(kind, element, limits)
@@ -51,7 +51,7 @@ def read_mat(data: bytes, limits: dict[str, int]) -> dict[str, Numbers]:
     return found
 
 
-def _element(kind: int, data: bytes, limits: dict[str, int]) -> dict[str, Numbers]:
+def _element(kind: int, data: memoryview, limits: dict[str, int]) -> dict[str, Numbers]:
     if kind == _MATRIX:
         return _matrix(_Stream(iter([data])), limits)
     if kind != _PACKED:
@@ -113,18 +113,18 @@ def _tag(stream: _Stream) -> tuple[int, int, bytearray | None]:
     return kind, size, tag[4 : 4 + size]
 
 
-def _two(tag: bytes | bytearray) -> tuple[int, int]:
+def _two(tag: memoryview | bytearray) -> tuple[int, int]:
     if len(tag) < 8:
         raise NotRead("it ends too early")
     return int.from_bytes(tag[:4], "little"), int.from_bytes(tag[4:8], "little")
 
 
-def _unpacked(data: bytes) -> Iterator[bytes]:
+def _unpacked(data: memoryview) -> Iterator[bytes]:
     """What zlib packed, a piece at a time, checked to its end."""
     unpacker = zlib.decompressobj()
     try:
         for at in range(0, len(data), _PIECE):
-            rest = data[at : at + _PIECE]
+            rest = bytes(data[at : at + _PIECE])
             while rest and not unpacker.eof:
                 yield unpacker.decompress(rest, _PIECE)
                 rest = unpacker.unconsumed_tail
@@ -139,7 +139,7 @@ def _unpacked(data: bytes) -> Iterator[bytes]:
 class _Stream:
     """Bytes that are taken from the front and come in pieces."""
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
+    def __init__(self, pieces: Iterator[bytes | memoryview]) -> None:
         self.pieces = pieces
         self.buffer = bytearray()
 

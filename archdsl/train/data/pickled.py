@@ -21,6 +21,8 @@ _STANDINS = {
     "_codecs encode": "encode",
 }
 _MOST_STEPS = 2_000_000
+_LONGEST_KEY, _MOST_SIDES = 1000, 32
+_LONGEST_SIDE = 10**9  # a number of a million digits would be written into the message
 _MARK = object()
 
 
@@ -145,14 +147,27 @@ class _Machine:
 
 
 def _pairs(flat: list[Any]) -> dict[bytes | int, Any]:
-    """Keys are texts or numbers: hashing a tuple that was nested a million times would overflow the C stack."""
-    if not all(isinstance(key, bytes | int) for key in flat[::2]):
-        raise NotAllowed("it has a key that is no text")
+    if not all(map(_is_key, flat[::2])):
+        raise NotAllowed("it has a key that is no short text")
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
+def _is_key(key: Any) -> bool:
+    """A short text or a number.
+
+    To hash a tuple that was nested a million times would overflow the C stack; to hash and compare what is long, a
+    million times, would take days.
+    """
+    if isinstance(key, bytes):
+        return len(key) <= _LONGEST_KEY
+    return isinstance(key, int) and abs(key) <= _LONGEST_SIDE
+
+
 def _constant(value: Any) -> Any:
-    return value.encode("latin-1") if isinstance(value, str) else value
+    """Texts and arrays of bytes become bytes, once: what is made of them over and over shares them."""
+    if isinstance(value, str):
+        return value.encode("latin-1")
+    return bytes(value) if isinstance(value, bytearray) else value
 
 
 def _text(value: object) -> str:
@@ -170,16 +185,19 @@ def _fill(array: Array, state: Any) -> None:
 def _set(array: Array, shape: Any, dtype: Any, data: Any) -> None:
     if not isinstance(dtype, _Dtype) or dtype.code not in (b"u1", b"|u1", b"uint8"):
         raise NotAllowed("its array is not of unsigned bytes")
-    if not all(isinstance(side, int) for side in shape):
+    sides = cast("tuple[Any, ...]", shape)
+    if not isinstance(shape, tuple) or len(sides) > _MOST_SIDES:
+        raise NotAllowed("its array has no list of sides")
+    if not all(type(side) is int and 0 <= side <= _LONGEST_SIDE for side in sides):
         raise NotAllowed("its array has sides that are no numbers")
-    array.shape, array.data = tuple(shape), _bytes(data)
+    array.shape, array.data = sides, _bytes(data)
 
 
 def _bytes(value: Any) -> bytes:
     """`bytes(10**10)` would be ten gigabytes of zeros."""
-    if not isinstance(value, bytes | bytearray):
+    if not isinstance(value, bytes):
         raise NotAllowed("it makes bytes out of something else")
-    return bytes(value)
+    return value
 
 
 # --- what stands in for the functions that CIFAR's files name

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+
+from archdsl.train.data.forms import FORMS, Form
 
 
 @dataclass(frozen=True)
@@ -15,25 +16,18 @@ class Source:
     """Bytes."""
     digest: str
     """As published, or as torchvision knows it: `md5:...`."""
-    unpacked: tuple[str, ...] = ()
-    """For an archive: the files in it that are wanted, all in one folder."""
+    unpacked: Form | None = None
+    """For an archive: what is wanted of it."""
 
     @property
     def file(self) -> str:
         """Its name."""
         return self.url.rpartition("/")[2]
 
-    def places(self, name: str) -> Iterator[str]:
-        """Where the files of the data set `name` may lie already, below the directory of data."""
-        if self.unpacked:
-            yield self.unpacked[0].partition("/")[0]
-            return
-        for file in (self.file, self.file.removesuffix(".gz")):
-            yield from (file, f"{name}/{file}")
-
-
-def _within(folder: str, *files: str) -> tuple[str, ...]:
-    return tuple(f"{folder}/{file}" for file in files)
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Those that the file may have where it lies already: it is read unpacked as well."""
+        return (self.file.removesuffix(".gz"), self.file) if self.file.endswith(".gz") else (self.file,)
 
 
 _KRIZHEVSKY = "https://www.cs.toronto.edu/~kriz/"
@@ -51,7 +45,7 @@ SOURCES: dict[str, tuple[Source, ...]] = {
             _KRIZHEVSKY + "cifar-10-python.tar.gz",
             170_498_071,
             "md5:c58f30108f718f92721af3b95e74349a",
-            _within("cifar-10-batches-py", *(f"data_batch_{n}" for n in range(1, 6)), "test_batch", "batches.meta"),
+            FORMS["cifar10"]["python"],
         ),
     ),
     "cifar100": (
@@ -59,7 +53,7 @@ SOURCES: dict[str, tuple[Source, ...]] = {
             _KRIZHEVSKY + "cifar-100-python.tar.gz",
             169_001_437,
             "md5:eb9058c3a382ffc7106e4002c42a8d85",
-            _within("cifar-100-python", "train", "test", "meta"),
+            FORMS["cifar100"]["python"],
         ),
     ),
     "mnist": (

@@ -37,24 +37,42 @@ def svhn_train(request: Request) -> Images:
 
 
 def _images(name: str, parts: tuple[str, ...], request: Request) -> Images:
-    train = [_split(part, request) for part in parts]
-    whole = InMemory(torch.cat([s.pixels for s in train]), torch.cat([s.labels for s in train]))
-    return Images(name, whole, _split("test", request), tuple("0123456789"))
+    train = [_split(name, part, request) for part in parts]
+    return Images(name, _joined(train), _split(name, "test", request), tuple("0123456789"))
 
 
-def _split(part: str, request: Request) -> InMemory:
-    path = file_in(request, "svhn", f"{part}_32x32.mat")
+def _joined(parts: list[InMemory]) -> InMemory:
+    if len(parts) == 1:
+        return parts[0]
+    return InMemory(torch.cat([part.pixels for part in parts]), torch.cat([part.labels for part in parts]))
+
+
+def _split(name: str, part: str, request: Request) -> InMemory:
+    path = file_in(request, name, f"{part}_32x32.mat")
+    pixels, labels = _checked(path, _arrays(path, part, request))
+    # the file calls the digit 0 class 10
+    return InMemory(torch.from_numpy(_rows_first(pixels)), torch.tensor(labels.astype(np.int64) % 10))
+
+
+def _arrays(path: Path, part: str, request: Request) -> dict[str, Numbers]:
+    """What is in the file. Its bytes are given back before anything is done with that: it may be 1.3 GB."""
     data = read(path, LARGEST_FILE, DIGESTS[part], request.unofficial)
     try:
-        arrays = read_mat(data, {"X": MOST_IMAGES * PIXELS, "y": MOST_IMAGES})
+        return read_mat(data, {"X": MOST_IMAGES * PIXELS, "y": MOST_IMAGES})
     except NotRead as trouble:
         raise DataTrouble(f"{path}: not a file of SVHN: {trouble}") from None
-    pixels, labels = _checked(path, arrays["X"], arrays["y"])
-    # the file has columns before rows, and calls the digit 0 class 10
-    return InMemory(torch.tensor(pixels.transpose(0, 3, 2, 1)), torch.tensor(labels.astype(np.int64) % 10))
 
 
-def _checked(path: Path, pixels: Numbers, labels: Numbers) -> tuple[Numbers, Numbers]:
+def _rows_first(pixels: Numbers) -> Numbers:
+    """[N, C, W, H], as it is in the file, to [N, H, W, C] in the same memory: an image stays where it is."""
+    turned = pixels.reshape(len(pixels), 32, 32, 3)
+    for at in range(0, len(pixels), 1000):
+        turned[at : at + 1000] = pixels[at : at + 1000].transpose(0, 3, 2, 1).copy()
+    return turned
+
+
+def _checked(path: Path, arrays: dict[str, Numbers]) -> tuple[Numbers, Numbers]:
+    pixels, labels = arrays["X"], arrays["y"]
     if pixels.dtype != np.uint8 or pixels.shape[1:] != (3, 32, 32):
         sides = " × ".join(map(str, reversed(pixels.shape)))
         raise DataTrouble(f"{path}: expected X as 32 × 32 × 3 × N bytes, found {sides} of type {pixels.dtype}")

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from archdsl.train.data.pictures import Frame
 from archdsl.train.trouble import DataTrouble, Lost
+from archdsl.visible import visible
 
 AHEAD = 2  # batches that each worker may be ahead
 _LOOK_FOR_PARENT = 5.0  # seconds
@@ -116,7 +117,7 @@ class _Worker:
 
     def _lost(self, batch: Sequence[int], gone: bool, patience: float) -> Lost:
         number = self.reading.value
-        path = self.paths[number if number in batch else batch[0]]
+        path = visible(str(self.paths[number if number in batch else batch[0]]))
         if not gone:
             return Lost(f"a worker (process {self.process.pid}) has not answered for {patience:g} s; it reads {path}")
         self.process.join(patience)
@@ -173,5 +174,5 @@ def _filled(
         except DataTrouble as trouble:
             return trouble
         except Exception as error:
-            return DataTrouble(f"{paths[number]}: {type(error).__name__} while it was read")
+            return DataTrouble(visible(f"{paths[number]}: {type(error).__name__} while it was read"))
     return None

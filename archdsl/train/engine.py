@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cache
 from typing import Any, Protocol
@@ -203,22 +204,37 @@ def _drawn_on_host() -> tuple[bytes, tuple[Any, ...]]:
 
 
 class Compiled:
-    """`torch.compile`d, or, with a note, as it is where that fails."""
+    """`torch.compile`d, or, with a note, as it is where that fails.
+
+    One shape is compiled at a time: torch would take the second, that of a short batch, for any size, and a run that is
+    resumed after it would go on with other code than one that went through.
+    """
 
     def __init__(self, model: nn.Module, note: Note) -> None:
         self.model, self.note = model, note
-        self.forward: Callable[[Tensor], Any] = torch.compile(model)
+        self.forward: Callable[[Tensor], Any] = torch.compile(model, dynamic=False)
 
     def __call__(self, images: Tensor) -> Any:
         """The network's outputs."""
+        if self.forward is self.model:
+            return self.model(images)
         try:
-            return self.forward(images)
+            with _backward_too():
+                return self.forward(images)
         except RuntimeError as error:
             if not _is_of_the_compiler(error):
                 raise
-            self.note(f"engine compile: it failed ({_first_line(error)}); going on eagerly")
+            why = getattr(error, "inner_exception", error)  # the first line of the other says that there is this one
+            self.note(f"engine compile: it failed ({_first_line(why)}); going on eagerly")
             self.forward = self.model
             return self.model(images)
+
+
+def _backward_too() -> AbstractContextManager[object]:
+    """Let what is compiled for the backward pass be compiled with the forward pass, where a failure costs nothing."""
+    from torch._functorch import config
+
+    return config.patch("force_non_lazy_backward_lowering", True)
 
 
 def _is_of_the_compiler(error: RuntimeError) -> bool:

@@ -14,8 +14,7 @@ import torch
 from harness import few, go, job
 from pretended_cuda import Pretended, Unread, blind, cuda
 from small_networks import AUXILIARY, SKIPPING
-from torch import Tensor, nn
-from torch._dynamo.exc import TorchDynamoException
+from torch import Tensor
 
 from archdsl.recipe import Recipe
 from archdsl.recipe.records import (
@@ -38,7 +37,7 @@ from archdsl.train import checkpoint, engine, loop, randomness, run
 from archdsl.train import device as device_module
 from archdsl.train.augment import Batch, Epoch, augment
 from archdsl.train.device import Device
-from archdsl.train.engine import WARM_UP, Compiled
+from archdsl.train.engine import WARM_UP
 from archdsl.train.job import Job
 
 __all__ = ["cuda"]
@@ -322,32 +321,3 @@ def test_fp16_makes_no_update_from_a_loss_that_is_not_finite_nor_after_it(
     assert "is not finite" in text
     assert not torch.equal(weights[0], weights[1])
     assert all(torch.equal(weights[1], later) for later in weights[2:])
-
-
-# ---- compiled
-
-
-def test_a_compiler_that_fails_is_told_once_and_the_network_runs_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Fails(TorchDynamoException):
-        pass
-
-    def compiled(_model: nn.Module):
-        def forward(_images: Tensor) -> Tensor:
-            raise Fails("no such backend\nand much more")
-
-        return forward
-
-    monkeypatch.setattr(torch, "compile", compiled)
-    notes: list[str] = []
-    network = nn.Linear(3, 2)
-    images = torch.ones(4, 3)
-    forward = Compiled(network, notes.append)
-    for _ in range(2):
-        assert torch.equal(forward(images), network(images))
-    assert notes == ["engine compile: it failed (no such backend); going on eagerly"]
-
-
-def test_a_mistake_of_the_network_is_not_taken_for_one_of_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "compile", lambda model: model)
-    with pytest.raises(RuntimeError, match="shapes"):
-        Compiled(nn.Linear(3, 2), pytest.fail)(torch.ones(4, 5))

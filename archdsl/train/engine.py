@@ -9,7 +9,6 @@ of gradients to the moving average. See https://pytorch.org/docs/stable/notes/cu
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -20,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from archdsl.recipe.records import Sgd
+from archdsl.train import chance
 from archdsl.train.augment import Batch
 from archdsl.train.device import Device
 from archdsl.train.distributed import Team
@@ -73,14 +73,14 @@ def record_cuda(work: Callable[[], None]) -> Callable[[], None]:
     back as they were, or the first dropout afterwards would fail.
     """
     graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
-    chance = torch.cuda.default_generators[torch.cuda.current_device()]
-    before = chance.clone_state()
+    generator = torch.cuda.default_generators[torch.cuda.current_device()]
+    before = generator.clone_state()
     try:
         with torch.cuda.graph(graph):
             work()
     except RuntimeError:
         torch.cuda.set_stream(stream)
-        chance.graphsafe_set_state(before)
+        generator.graphsafe_set_state(before)
         raise
     return graph.replay
 
@@ -101,7 +101,7 @@ def beside(work: Callable[[], None]) -> None:
 
 
 class Recorded:
-    """A step that is recorded after a few and replayed from then on, for batches of the first one's shape.
+    """A step that is recorded after a few and replayed from then on, for whole batches of the recipe.
 
     A replay reads its batch, and every number that changes from step to step, from where they lay while recording.
     Nothing is lost where recording fails: it computes nothing, and the step is done as it is.
@@ -110,6 +110,7 @@ class Recorded:
     def __init__(self, stepper: Stepper, record: Recorder, note: Note, warm: Callable[..., None] = beside) -> None:
         self.stepper, self.record, self.note, self.warm = stepper, record, note, warm
         self.steps = 0
+        self.whole = min(stepper.recipe.batch, len(stepper.plan.images.train) - stepper.recipe.validation)
         self.form: tuple[object, ...] = ()
         self.slots: Batch | None = None
         self.dials: list[Tensor] = []
@@ -118,16 +119,14 @@ class Recorded:
     def __call__(self, batch: Batch, weight: float = 1.0, counts: bool = True) -> None:
         """Do one step."""
         self.steps += 1
-        self.form = self.form or _form(batch)
         batch = replace(batch, share=_single([batch.share])[0])
         self._turn_to(self._numbers(), recording=False)
         if self.steps <= WARM_UP:
             self.warm(lambda: self.stepper.run(batch, weight, counts))
             return
-        fits = _form(batch) == self.form  # the last batch of an epoch may be a short one
-        if fits and self.slots is None:
-            self.replay = self._recorded(batch)
-        if not fits or self.replay is None or self.slots is None:
+        if self.slots is None and len(batch.labels) == self.whole:  # the last batch of an epoch may be a short one
+            self.form, self.replay = _form(batch), self._recorded(batch)
+        if self.replay is None or self.slots is None or _form(batch) != self.form:
             self.stepper.run(batch, weight, counts)
             return
         _fill(self.slots, batch)
@@ -151,8 +150,7 @@ class Recorded:
             self._turn_to(numbers, recording=False)
         if before == _drawn_on_host():
             return replay
-        torch.set_rng_state(torch.tensor(list(before[0]), dtype=torch.uint8))
-        random.setstate(before[1])
+        chance.restore({"chance/cpu": torch.tensor(before[0], dtype=torch.uint8)}, before[1])
         self.note("engine graph: the network decides by chance on the host, which a recording would freeze; eagerly")
         return None
 
@@ -198,9 +196,9 @@ def _form(batch: Batch) -> tuple[object, ...]:
     return images.shape, images.stride(), images.dtype, batch.partner is None
 
 
-def _drawn_on_host() -> tuple[bytes, tuple[Any, ...]]:
+def _drawn_on_host() -> tuple[list[int], dict[str, Any]]:
     """The states of the host's generators: a step that moves them makes decisions that a graph cannot repeat."""
-    return bytes(torch.get_rng_state().tolist()), random.getstate()
+    return torch.get_rng_state().tolist(), chance.numbers()
 
 
 class Compiled:

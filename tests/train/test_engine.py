@@ -53,12 +53,28 @@ DYADIC = Recipe(
 )
 
 
-def trained(out: Path, monkeypatch: pytest.MonkeyPatch, device: Device, work: Job) -> str:
+def trained(out: Path, monkeypatch: pytest.MonkeyPatch, device: Device, work: Job, **options: object) -> str:
     monkeypatch.setattr(run, "load", few)
     monkeypatch.setattr(device_module, "choose", lambda *_: device)
-    code, text = go(out, work)
+    code, text = go(out, work, **options)
     assert code == 0, text
     return text
+
+
+def trained_up_to(step: int, out: Path, monkeypatch: pytest.MonkeyPatch, device: Device) -> None:
+    """Stop by a signal during this step."""
+    monkeypatch.setattr(run, "load", few)
+    monkeypatch.setattr(device_module, "choose", lambda *_: device)
+    original = loop.Trainer._step
+
+    def stopping(self: loop.Trainer, *given: object) -> object:
+        if self.progress.step + 1 == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, *given)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Trainer, "_step", stopping)
+        assert go(out, WHOLE)[0] == 75
 
 
 def losses(out: Path) -> list[float]:
@@ -114,20 +130,21 @@ def test_a_recorded_run_that_was_stopped_and_resumed_ends_in_the_same_bits(
 ) -> None:
     """Other steps of it are replays: those after the resumption are done as they are, and recorded anew."""
     trained(tmp_path / "whole", monkeypatch, blind("graph"), WHOLE)
-    original = loop.Trainer._step
-
-    def stopping(self: loop.Trainer, *given: object) -> object:
-        if self.progress.step + 1 == step:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return original(self, *given)  # type: ignore[arg-type]
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop.Trainer, "_step", stopping)
-        assert go(tmp_path / "parts", WHOLE)[0] == 75
+    trained_up_to(step, tmp_path / "parts", monkeypatch, blind("graph"))
     code, text = go(tmp_path / "parts", WHOLE, resume=True)
     assert code == 0
     assert "not bit for bit: without --deterministic a GPU adds in another order each time" in text
     assert bits(tmp_path / "parts") == bits(tmp_path / "whole")
+
+
+def test_a_recorded_run_that_goes_on_with_a_short_batch_is_recorded_for_the_whole_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cuda: Pretended
+) -> None:
+    """Stopped after six steps: a recording of the seventh's shape would fit two more of fifteen steps."""
+    trained_up_to(6, tmp_path, monkeypatch, blind("graph"))
+    cuda.replays = 0
+    trained(tmp_path, monkeypatch, blind("graph"), WHOLE, resume=True)
+    assert cuda.replays == STEPS - 6 - WARM_UP - 2
 
 
 @pytest.mark.parametrize("frozen", ["the rates", "the batch"])
@@ -214,11 +231,15 @@ def test_a_network_that_reads_a_number_goes_on_eagerly_with_the_reason_and_as_it
     assert bits(tmp_path / "graph") == bits(tmp_path / "eager")
 
 
+DRAWS = ["random.random()", "numpy.random.rand()"]
+
+
+@pytest.mark.parametrize("draw", DRAWS)
 def test_a_network_that_decides_by_chance_on_the_host_goes_on_eagerly_and_as_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cuda: Pretended
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cuda: Pretended, draw: str
 ) -> None:
-    module = SKIPPING.replace("torch.rand(()) < 0.5", "random.random() < 0.5").replace(
-        "import torch\n", "import random\n"
+    module = SKIPPING.replace("torch.rand(()) < 0.5", f"{draw} < 0.5").replace(
+        "import torch\n", f"import {draw.split('.')[0]}\n"
     )
     work = job(DYADIC, module, "Skipping")
     trained(tmp_path / "eager", monkeypatch, blind(), work)

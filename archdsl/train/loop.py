@@ -198,13 +198,21 @@ class Trainer:
 
     def _refuse_not_finite(self, batch: Batch) -> None:
         """End the run where a number was not finite: at once on the CPU, on a GPU perhaps some steps later."""
-        if not bool(self.stepper.bad):
+        late = int(self.stepper.late)
+        if not late:
             return
-        at_once = self.device.reads_are_free
-        place = self._cause(batch) if at_once else "loss or gradient is not finite"
+        place = self._cause(batch if late == 1 else self._again(late))
         saved = self._newest_step()
         rest = f"the last checkpoint is that of step {saved}" if saved is not None else "no checkpoint was made yet"
-        raise NotFinite(f"{'' if at_once else 'at or before '}step {self.progress.step}: {place}; {rest}")
+        raise NotFinite(f"step {self.progress.step}: {place}; {rest}")
+
+    def _again(self, late: int) -> Batch:
+        """The step that was not finite, done again with its images: no weight has moved since."""
+        p = self.progress
+        p.step, p.seen = p.step - late, p.seen - late
+        portion = self.team.portion(self.epoch.order().split(self.recipe.batch)[p.seen])
+        self.run_step = self.stepper.run
+        return self._step(portion, self.train_split.take(portion.index))
 
     def _cause(self, batch: Batch) -> str:
         """The place, as the first rank says whose own numbers they are; of averaged gradients each sees the same."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ from archdsl.train.device import Device, Hardware, choose
 from archdsl.train.job import Job, StepMemory, TrainConfig
 from archdsl.train.optimizer import Optimizer
 from archdsl.train.schedule import Clock
+from archdsl.train.step import LEFT_OUT
 from archdsl.train.trouble import Lost, Misfit, OutOfMemory
 
 PLAIN = Hardware(cores=4)
@@ -82,10 +84,12 @@ def test_the_skipping_of_a_step_works_in_the_fused_optimiser():
         assert torch.allclose(model.weight, torch.full((1, 3), expected))
 
 
-def trained(out: Path, monkeypatch: pytest.MonkeyPatch, device: Device, work: Job) -> tuple[int, str]:
+def trained(
+    out: Path, monkeypatch: pytest.MonkeyPatch, device: Device, work: Job, **options: object
+) -> tuple[int, str]:
     monkeypatch.setattr(run, "load", few)
     monkeypatch.setattr(device_module, "choose", lambda *_: device)
-    return go(out, work)
+    return go(out, work, **options)
 
 
 def test_a_gpu_like_run_gives_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -122,6 +126,54 @@ def test_fp16_scales_the_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert code == 0, text
     losses = [float(line.split(",")[3]) for line in (tmp_path / "metrics.csv").read_text().splitlines()[1:]]
     assert losses[-1] < 0.9 * losses[0]
+
+
+NAN_GRADIENT = """
+from torch import nn
+
+
+class Rooted(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(192, 10)
+
+    def forward(self, x):
+        x = self.linear(x.flatten(1))
+        return x + (x.float() * 0).sum(1, keepdim=True).sqrt()
+"""
+
+
+@pytest.mark.parametrize("kind", [Device, Blind])
+def test_fp16_ends_where_no_scale_makes_the_gradients_finite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Device]
+):
+    """The loss is finite, its gradient never: √x at 0. A scaler alone would leave out every step in silence."""
+    device = kind(torch.device("cpu"), torch.float16, "eager", 1, "x")
+    work = job(Recipe(augment=(), epochs=9, batch=32), NAN_GRADIENT, "Rooted")
+    code, text = trained(tmp_path, monkeypatch, device, work)
+    assert code == 76, text
+    assert f"step {LEFT_OUT}: the gradient of `linear.bias` is not finite; the last checkpoint is that of step" in text
+
+
+@pytest.mark.parametrize(("first", "then"), [("fp32", "fp16"), ("fp16", "fp32")])
+def test_a_run_goes_on_in_another_precision_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str, then: str
+):
+    dtypes = {"fp32": torch.float32, "fp16": torch.float16}
+    first_, then_ = (Device(torch.device("cpu"), dtypes[name], "eager", 1, "x") for name in (first, then))
+    work = job(Recipe(augment=(), optimizer=Sgd(lr=0.2), epochs=10, batch=32), arguments={"dropout": 0.0})
+    original = loop.Trainer._close_epoch
+
+    def stopping(self: loop.Trainer) -> None:
+        original(self)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Trainer, "_close_epoch", stopping)
+        assert trained(tmp_path, monkeypatch, first_, work)[0] == 75
+    code, text = trained(tmp_path, monkeypatch, then_, work, resume=True)
+    assert code == 0, text
+    assert f"not bit for bit: precision was {dtypes[first]}, is {dtypes[then]}" in text
 
 
 # ---- what is asked of a GPU, asked of one that is pretended

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from harness import few, go, job
+from harness import few, go, images, job
 from pretended_cuda import Pretended, Unread, blind, cuda
 from small_networks import AUXILIARY, SKIPPING
 from torch import Tensor
@@ -28,14 +28,17 @@ from archdsl.recipe.records import (
     Cutout,
     Flip,
     Mixup,
+    Optimizer,
     PadCrop,
     PcaColour,
     ResizedCrop,
+    RmsProp,
     Sgd,
 )
 from archdsl.train import checkpoint, engine, loop, randomness, run
 from archdsl.train import device as device_module
 from archdsl.train.augment import Batch, Epoch, augment
+from archdsl.train.data.images import InMemory
 from archdsl.train.device import Device
 from archdsl.train.engine import WARM_UP
 from archdsl.train.job import Job
@@ -271,6 +274,42 @@ def test_each_obstacle_is_named_and_the_run_goes_on(tmp_path: Path, monkeypatch:
 
 
 # ---- no look at the device's numbers
+
+DIVIDING = """
+from torch import nn
+
+
+class Dividing(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(3)
+        self.conv = nn.Conv2d(3, 8, 3, stride=2, padding=1)
+        self.linear = nn.Linear(8, 10)
+
+    def forward(self, x):
+        x = self.conv(self.norm(x) / (x.amax((1, 2, 3), keepdim=True) < 0.99))
+        return self.linear(x.relu().mean((2, 3)))
+"""
+
+
+@pytest.mark.parametrize("optimizer", [Sgd(lr=0.0625), RmsProp(lr=0.01)], ids=lambda optimizer: optimizer.kind)
+def test_step_and_layer_of_a_number_that_is_not_finite_are_told_as_on_a_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cuda: Pretended, optimizer: Optimizer
+) -> None:
+    """It comes with one image, and the host looks steps later: its batch is made again, and no weight has moved."""
+    spoilt = images()
+    assert isinstance(spoilt.train, InMemory)
+    spoilt.train.pixels[Epoch(DYADIC.seed, 0, 200).order()[4 * 32]] = 255
+    monkeypatch.setattr(run, "load", lambda *_: spoilt)
+    work = job(DYADIC.model_copy(update={"optimizer": optimizer, "normalize": ()}), DIVIDING, "Dividing")
+    told: set[str] = set()
+    cpu = Device(torch.device("cpu"), torch.float32, "eager", 1, "x")
+    for number, device in enumerate((cpu, blind(), blind("graph"), blind(precision=torch.float16))):
+        monkeypatch.setattr(device_module, "choose", lambda *_, device=device: device)
+        code, text = go(tmp_path / str(number), work)
+        assert code == 76
+        told.add(text.splitlines()[-1])
+    assert told == {"error: step 5: the output of `conv` (Conv2d) is not finite; no checkpoint was made yet"}
 
 
 def test_nothing_in_a_step_makes_the_host_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -207,7 +207,7 @@ def _shared(model: nn.Module, plan: Plan, team: Team) -> nn.Module:
         raise Misfit(f"a batch of {plan.recipe.batch} cannot be shared by {team.size} ranks: each needs two images")
     if team.rank:
         chance.seed_all(key(plan.recipe.seed, team.rank))
-    return synced(model, plan.device.device) if team.size > 1 and plan.sync_batch_norm else model
+    return synced(model) if team.size > 1 and plan.sync_batch_norm else model
 
 
 def _at_once(config: TrainConfig, recipe: Recipe, team: Team) -> int:

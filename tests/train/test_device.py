@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from harness import digest, few, go, job
-from pretended_cuda import Blind
+from pretended_cuda import Blind, Unread
 from small_networks import AUXILIARY
 from torch import nn
 
@@ -260,9 +261,18 @@ def test_what_is_drawn_aside_is_drawn_again_on_the_gpu_in_use_too(monkeypatch: p
     assert forked == [[], [3]]
 
 
-def test_batch_norm_over_several_gpus_is_torchs_own():
-    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8))
-    assert isinstance(synced_norm.synced(network, torch.device("cuda"))[1], nn.SyncBatchNorm)
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_batch_norm_over_several_gpus_makes_no_host_wait(monkeypatch: pytest.MonkeyPatch, momentum: float | None):
+    """torch's own chooses ranks by a mask, whose size the host must know."""
+    monkeypatch.setattr(synced_norm, "_total", lambda mine: mine)  # one rank alone
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8, momentum=momentum))
+    plain, shared = copy.deepcopy(network), synced_norm.synced(network)
+    images = torch.rand(4, 3, 8, 8)
+    with Unread():
+        found = [shared(images) for _ in range(2)][1]
+    assert torch.allclose(found, [plain(images) for _ in range(2)][1], atol=1e-5)
+    for name, buffer in plain.named_buffers():
+        assert torch.allclose(buffer, shared.get_buffer(name), atol=1e-5), name
 
 
 def test_a_rank_takes_the_gpu_of_its_number_and_speaks_over_nccl(monkeypatch: pytest.MonkeyPatch):

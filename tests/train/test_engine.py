@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import signal
+import time
 from functools import cache
 from pathlib import Path
 
@@ -42,8 +43,10 @@ from archdsl.train.data.images import InMemory
 from archdsl.train.device import Device
 from archdsl.train.engine import WARM_UP
 from archdsl.train.job import Job
+from archdsl.train.progress import Reporter
 
 __all__ = ["cuda"]
+CPU = Device(torch.device("cpu"), torch.float32, "eager", 1, "x")
 STEPS, SHORT = 3 * 7, 3  # 200 images, 32 at once: the last batch of each of the three epochs is a short one
 WHOLE = job(arguments={"dropout": 0.0})
 # Numbers that are the same in float32 and in Python, so that a replay and an eager step end in the same bits.
@@ -303,8 +306,7 @@ def test_step_and_layer_of_a_number_that_is_not_finite_are_told_as_on_a_cpu(
     monkeypatch.setattr(run, "load", lambda *_: spoilt)
     work = job(DYADIC.model_copy(update={"optimizer": optimizer, "normalize": ()}), DIVIDING, "Dividing")
     told: set[str] = set()
-    cpu = Device(torch.device("cpu"), torch.float32, "eager", 1, "x")
-    for number, device in enumerate((cpu, blind(), blind("graph"), blind(precision=torch.float16))):
+    for number, device in enumerate((CPU, blind(), blind("graph"), blind(precision=torch.float16))):
         monkeypatch.setattr(device_module, "choose", lambda *_, device=device: device)
         code, text = go(tmp_path / str(number), work)
         assert code == 76
@@ -325,6 +327,28 @@ def test_nothing_in_a_step_makes_the_host_wait(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(loop.Trainer, "_step", unread)
     trained(tmp_path, monkeypatch, blind(), job(ADAM))
     assert len(steps) == STEPS
+
+
+@pytest.mark.parametrize(("device", "shown"), [(blind(), 3), (CPU, STEPS)], ids=["gpu", "cpu"])
+def test_a_terminal_is_told_only_what_the_host_has_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: Device, shown: int
+) -> None:
+    """A bar that wants numbers all the time gets those of an epoch's last step, and no look of its own."""
+    told: list[int] = []
+    monkeypatch.setattr(Reporter, "wants", lambda *_: True)
+    monkeypatch.setattr(Reporter, "step", lambda _self, done, *_: told.append(done))
+    trained(tmp_path, monkeypatch, device, WHOLE)
+    assert len(told) == shown
+
+
+def test_the_seconds_of_an_epoch_are_counted_until_the_device_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the last look the host waits for all that it has asked for."""
+    monkeypatch.setattr(loop.Trainer, "_refuse_not_finite", lambda *_: time.sleep(0.3))
+    trained(tmp_path, monkeypatch, blind(), WHOLE)
+    rows = list(csv.DictReader((tmp_path / "metrics.csv").read_text().splitlines()))
+    assert all(float(row["seconds"]) > 0.3 for row in rows)
 
 
 RECORDS = [

@@ -229,14 +229,60 @@ def test_a_gpu_that_is_full_is_told_with_the_batch_that_would_fit(monkeypatch: p
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
 
 
-def test_what_onednn_says_of_no_memory_is_believed_of_a_step_too_large_for_the_room(monkeypatch: pytest.MonkeyPatch):
-    """It has the same words for a kernel that it cannot make for another reason."""
+DOUBTFUL = ["could not create a primitive", "GET was unable to find an engine to execute this computation"]
+SURE = ["CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", "CUDNN_STATUS_ALLOC_FAILED"]
+
+
+@pytest.mark.parametrize("said", SURE)
+def test_cublas_and_cudnn_run_out_of_memory_too(monkeypatch: pytest.MonkeyPatch, said: str):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (1 << 30, 8 << 30))
+    step = StepMemory(per_image=16, fixed=16)
+    with pytest.raises(OutOfMemory), memory.watched(torch.device("cuda"), 2, step):
+        raise RuntimeError(said)
+
+
+@pytest.mark.parametrize("said", DOUBTFUL)
+def test_words_that_may_mean_no_memory_are_believed_of_a_step_too_large_for_the_room(
+    monkeypatch: pytest.MonkeyPatch, said: str
+):
+    """oneDNN and cuDNN have the same words for a kernel that they cannot make for another reason."""
     monkeypatch.setattr(memory, "room", lambda _: 1 << 30)
     step = StepMemory(per_image=16 << 20, fixed=256 << 20)
     fits = memory.fitting(1 << 30, step)
     for batch, raised in ((fits, RuntimeError), (fits + 1, OutOfMemory)):
         with pytest.raises(raised), memory.watched(torch.device("cpu"), batch, step):
-            raise RuntimeError("could not create a primitive")
+            raise RuntimeError(said)
+
+
+def test_memory_that_runs_out_in_the_trial_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """It was taken for a network that does not fit the images."""
+    failing(monkeypatch, torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB"), times=1)
+    code, text = go(tmp_path, job(memory=StepMemory(per_image=16, fixed=16)), precision="bf16")
+    assert code == 4
+    assert "out of memory" in text
+
+
+def test_the_plan_says_why_a_precision_was_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(run, "load", few)
+    assert "          bf16: as asked, " in go(tmp_path / "bf16", job(), precision="bf16", epochs=1)[1]
+    failing(monkeypatch, RuntimeError("no kernel for this"), times=1)
+    code, text = go(tmp_path / "fp32", job(), precision="bf16", engine="eager")
+    assert code == 0
+    assert "          fp32: bf16 failed (no kernel for this); eager: as asked\n" in text
+    assert "bf16 failed" in (tmp_path / "fp32/environment.json").read_text()
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, error: RuntimeError, times: int) -> None:
+    """Let so many first passes through the network end with this."""
+    left, original = [error] * times, run.network.outputs
+
+    def outputs(*given: object) -> object:
+        if left:
+            raise left.pop()
+        return original(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(run, "load", few)
+    monkeypatch.setattr(run.network, "outputs", outputs)
 
 
 def test_the_random_state_of_the_gpu_in_use_is_saved_and_put_back(monkeypatch: pytest.MonkeyPatch):

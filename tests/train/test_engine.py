@@ -14,7 +14,7 @@ import pytest
 import torch
 from harness import few, go, images, job
 from pretended_cuda import Pretended, Unread, blind, cuda
-from small_networks import AUXILIARY, SKIPPING
+from small_networks import AUXILIARY, READING, SKIPPING
 from torch import Tensor
 
 from archdsl.recipe import Recipe
@@ -204,24 +204,6 @@ def test_a_step_is_recorded_for_the_shape_of_the_first_batch(
     work = job(DYADIC.model_copy(update={"batch": 56}), arguments={"dropout": 0.0})
     trained(tmp_path, monkeypatch, blind("graph"), work)
     assert cuda.replays == 3 * 4 - WARM_UP - 3
-
-
-READING = """
-from torch import nn
-
-
-class Reading(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv = nn.Conv2d(3, 8, 3, stride=2, padding=1)
-        self.linear = nn.Linear(8, 10)
-
-    def forward(self, x):
-        x = self.conv(x)
-        if float(x.detach().mean()) > 1e9:
-            x = -x
-        return self.linear(x.relu().mean((2, 3)))
-"""
 
 
 def test_a_network_that_reads_a_number_goes_on_eagerly_with_the_reason_and_as_it_was(

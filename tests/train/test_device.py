@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -321,10 +323,12 @@ def test_batch_norm_over_several_gpus_makes_no_host_wait(monkeypatch: pytest.Mon
         assert torch.allclose(buffer, shared.get_buffer(name), atol=1e-5), name
 
 
+LAUNCHED = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "x", "MASTER_PORT": "1", "LOCAL_RANK": "1"}
+
+
 def test_a_rank_takes_the_gpu_of_its_number_and_speaks_over_nccl(monkeypatch: pytest.MonkeyPatch):
     told: list[object] = []
-    launched = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "x", "MASTER_PORT": "1", "LOCAL_RANK": "1"}
-    for name, value in launched.items():
+    for name, value in LAUNCHED.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
@@ -340,6 +344,29 @@ def test_a_rank_takes_the_gpu_of_its_number_and_speaks_over_nccl(monkeypatch: py
         with pytest.raises(Lost), distributed.assembled(config):
             pass
     assert told == [1, "cpu:gloo,cuda:nccl", "gloo"]
+
+
+@pytest.mark.parametrize(("error", "told"), [(Lost("rank 0 of 2 lost"), ["abort", "destroy"]), (None, ["destroy"])])
+def test_what_nccl_waits_for_is_given_up_where_a_rank_is_lost(
+    monkeypatch: pytest.MonkeyPatch, error: Lost | None, told: list[str]
+):
+    """To destroy the group alone would wait for it, and the exit code would never come."""
+    done: list[str] = []
+    for name, value in LAUNCHED.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
+    monkeypatch.setattr(distributed, "rendezvous", lambda *_, **__: iter([("store", 1, 2)]))
+    nccl = SimpleNamespace(abort=lambda: done.append("abort"))
+    world = SimpleNamespace(_get_backend=lambda where: nccl if where.type == "cuda" else None)
+    monkeypatch.setattr(distributed.dist, "group", SimpleNamespace(WORLD=world))
+    monkeypatch.setattr(distributed.dist, "init_process_group", lambda *_, **__: None)
+    monkeypatch.setattr(distributed.dist, "destroy_process_group", lambda: done.append("destroy"))
+    with pytest.raises(Lost) if error else nullcontext(), distributed.assembled(TrainConfig()):
+        if error:
+            raise error
+    assert done == told
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 import torch
 from harness import few, go, images, job
 from pretended_cuda import Pretended, Unread, blind, cuda
-from small_networks import AUXILIARY, READING, SKIPPING
+from small_networks import AUXILIARY, DIVIDING, READING, SKIPPING
 from torch import Tensor
 
 from archdsl.recipe import Recipe
@@ -259,22 +259,6 @@ def test_each_obstacle_is_named_and_the_run_goes_on(tmp_path: Path, monkeypatch:
 
 
 # ---- no look at the device's numbers
-
-DIVIDING = """
-from torch import nn
-
-
-class Dividing(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.norm = nn.BatchNorm2d(3)
-        self.conv = nn.Conv2d(3, 8, 3, stride=2, padding=1)
-        self.linear = nn.Linear(8, 10)
-
-    def forward(self, x):
-        x = self.conv(self.norm(x) / (x.amax((1, 2, 3), keepdim=True) < 0.99))
-        return self.linear(x.relu().mean((2, 3)))
-"""
 
 
 @pytest.mark.parametrize("optimizer", [Sgd(lr=0.0625), RmsProp(lr=0.01)], ids=lambda optimizer: optimizer.kind)

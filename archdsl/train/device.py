@@ -9,7 +9,7 @@ import os
 import platform
 import shutil
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -96,9 +96,10 @@ class Device:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.precision)
 
-    def full_precision(self) -> Device:
+    def full_precision(self, why: str) -> Device:
         """The same with fp32, for what has no other kernel."""
-        return Device(self.device, torch.float32, self.engine, self.threads, self.name, self.reasons)
+        reasons = (f"fp32: {self.precision_name} failed ({why})", *self.reasons[1:])
+        return replace(self, precision=torch.float32, reasons=reasons)
 
     def __str__(self) -> str:
         where = self.name if self.device.type == "cuda" else f"{self.threads} thread{'s' * (self.threads != 1)}"

@@ -280,10 +280,21 @@ def assembled(config: TrainConfig) -> Generator[None]:
     try:
         with team.watched():
             yield
+    except BaseException:
+        if cuda:
+            _abort()
+        raise
     finally:
         _teams.pop()
         team.disband()
         dist.destroy_process_group()
+
+
+def _abort() -> None:
+    """End NCCL's kernels, which wait for a rank that is lost: to destroy the group would wait for them."""
+    group = dist.group.WORLD
+    if group is not None:
+        group._get_backend(torch.device("cuda")).abort()  # pyright: ignore[reportPrivateUsage]
 
 
 def unshared(forward: nn.Module, last: bool):

@@ -9,8 +9,8 @@ of gradients to the moving average. See https://pytorch.org/docs/stable/notes/cu
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cache
 from typing import Any, Protocol
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from archdsl.recipe.records import Sgd
+from archdsl.train import chance
 from archdsl.train.augment import Batch
 from archdsl.train.device import Device
 from archdsl.train.distributed import Team
@@ -72,14 +73,14 @@ def record_cuda(work: Callable[[], None]) -> Callable[[], None]:
     back as they were, or the first dropout afterwards would fail.
     """
     graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
-    chance = torch.cuda.default_generators[torch.cuda.current_device()]
-    before = chance.clone_state()
+    generator = torch.cuda.default_generators[torch.cuda.current_device()]
+    before = generator.clone_state()
     try:
         with torch.cuda.graph(graph):
             work()
     except RuntimeError:
         torch.cuda.set_stream(stream)
-        chance.graphsafe_set_state(before)
+        generator.graphsafe_set_state(before)
         raise
     return graph.replay
 
@@ -100,7 +101,7 @@ def beside(work: Callable[[], None]) -> None:
 
 
 class Recorded:
-    """A step that is recorded after a few and replayed from then on, for batches of the first one's shape.
+    """A step that is recorded after a few and replayed from then on, for whole batches of the recipe.
 
     A replay reads its batch, and every number that changes from step to step, from where they lay while recording.
     Nothing is lost where recording fails: it computes nothing, and the step is done as it is.
@@ -109,6 +110,7 @@ class Recorded:
     def __init__(self, stepper: Stepper, record: Recorder, note: Note, warm: Callable[..., None] = beside) -> None:
         self.stepper, self.record, self.note, self.warm = stepper, record, note, warm
         self.steps = 0
+        self.whole = min(stepper.recipe.batch, len(stepper.plan.images.train) - stepper.recipe.validation)
         self.form: tuple[object, ...] = ()
         self.slots: Batch | None = None
         self.dials: list[Tensor] = []
@@ -117,16 +119,14 @@ class Recorded:
     def __call__(self, batch: Batch, weight: float = 1.0, counts: bool = True) -> None:
         """Do one step."""
         self.steps += 1
-        self.form = self.form or _form(batch)
         batch = replace(batch, share=_single([batch.share])[0])
         self._turn_to(self._numbers(), recording=False)
         if self.steps <= WARM_UP:
             self.warm(lambda: self.stepper.run(batch, weight, counts))
             return
-        fits = _form(batch) == self.form  # the last batch of an epoch may be a short one
-        if fits and self.slots is None:
-            self.replay = self._recorded(batch)
-        if not fits or self.replay is None or self.slots is None:
+        if self.slots is None and len(batch.labels) == self.whole:  # the last batch of an epoch may be a short one
+            self.form, self.replay = _form(batch), self._recorded(batch)
+        if self.replay is None or self.slots is None or _form(batch) != self.form:
             self.stepper.run(batch, weight, counts)
             return
         _fill(self.slots, batch)
@@ -150,8 +150,7 @@ class Recorded:
             self._turn_to(numbers, recording=False)
         if before == _drawn_on_host():
             return replay
-        torch.set_rng_state(torch.tensor(list(before[0]), dtype=torch.uint8))
-        random.setstate(before[1])
+        chance.restore({"chance/cpu": torch.tensor(before[0], dtype=torch.uint8)}, before[1])
         self.note("engine graph: the network decides by chance on the host, which a recording would freeze; eagerly")
         return None
 
@@ -197,28 +196,44 @@ def _form(batch: Batch) -> tuple[object, ...]:
     return images.shape, images.stride(), images.dtype, batch.partner is None
 
 
-def _drawn_on_host() -> tuple[bytes, tuple[Any, ...]]:
+def _drawn_on_host() -> tuple[list[int], dict[str, Any]]:
     """The states of the host's generators: a step that moves them makes decisions that a graph cannot repeat."""
-    return bytes(torch.get_rng_state().tolist()), random.getstate()
+    return torch.get_rng_state().tolist(), chance.numbers()
 
 
 class Compiled:
-    """`torch.compile`d, or, with a note, as it is where that fails."""
+    """`torch.compile`d, or, with a note, as it is where that fails.
+
+    One shape is compiled at a time: torch would take the second, that of a short batch, for any size, and a run that is
+    resumed after it would go on with other code than one that went through.
+    """
 
     def __init__(self, model: nn.Module, note: Note) -> None:
         self.model, self.note = model, note
-        self.forward: Callable[[Tensor], Any] = torch.compile(model)
+        self.forward: Callable[[Tensor], Any] = torch.compile(model, dynamic=False)
 
     def __call__(self, images: Tensor) -> Any:
         """The network's outputs."""
+        if self.forward is self.model:
+            return self.model(images)
         try:
-            return self.forward(images)
+            with _backward_too():
+                return self.forward(images)
         except RuntimeError as error:
             if not _is_of_the_compiler(error):
                 raise
-            self.note(f"engine compile: it failed ({_first_line(error)}); going on eagerly")
+            why = getattr(error, "inner_exception", error)  # the first line of the other says that there is this one
+            self.note(f"engine compile: it failed ({_first_line(why)}); going on eagerly")
             self.forward = self.model
             return self.model(images)
+
+
+def _backward_too() -> AbstractContextManager[object]:
+    """Let what is compiled for the backward pass be compiled with the forward pass, where a failure costs nothing."""
+    from torch._functorch import config
+
+    setting = "force_non_lazy_backward_lowering"  # torch's own, and not in each of its versions
+    return config.patch(setting, True) if hasattr(config, setting) else nullcontext()
 
 
 def _is_of_the_compiler(error: RuntimeError) -> bool:

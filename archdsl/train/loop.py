@@ -56,6 +56,7 @@ class Trainer:
         )
         self.progress = Progress()
         self.epoch = self._epoch_of_chance()
+        self.began = monotonic()
         self.failed_saves = 0
 
     def _splits(self) -> tuple[Split, Split | None, Split]:
@@ -104,14 +105,13 @@ class Trainer:
         p = self.progress
         steps = self._epoch_steps()
         self.reporter.begin(p.epoch + 1, steps, p.seen, p.step)
-        began, before = monotonic(), p.seconds
+        self.began = monotonic() - p.seconds
         self.epoch = self._epoch_of_chance()
         self.model.train()
         rest = [self.team.portion(index) for index in self.epoch.order().split(self.recipe.batch)[p.seen : steps]]
         with closing(self.train_split.stream([portion.index for portion in rest], p.epoch)) as stream:
             for portion, taken in zip(rest, stream, strict=True):
                 batch = self._step(portion, taken)
-                p.seconds = before + monotonic() - began
                 self._between_steps(steps, batch)
                 yield
 
@@ -170,10 +170,12 @@ class Trainer:
         stops = self._asked_to_stop()
         saves = self.plan.save_steps is not None and p.step % self.plan.save_steps == 0
         last = p.seen == steps
-        if self.device.reads_are_free or last or saves or stops or p.step % _READ_EVERY == 0:
+        looks = self.device.reads_are_free or last or saves or stops or p.step % _READ_EVERY == 0
+        if looks:
             self._refuse_not_finite(batch)
+        p.seconds = monotonic() - self.began  # only now is a GPU done with the step
         self._watch_warmup()
-        if self.reporter.wants(p.seen):
+        if looks and self.reporter.wants(p.seen):
             self.reporter.step(p.seen, p.step, *_means(self.stepper.sums))
         if stops:
             self._stop()
@@ -198,13 +200,21 @@ class Trainer:
 
     def _refuse_not_finite(self, batch: Batch) -> None:
         """End the run where a number was not finite: at once on the CPU, on a GPU perhaps some steps later."""
-        if not bool(self.stepper.bad):
+        late = int(self.stepper.late)
+        if not late:
             return
-        at_once = self.device.reads_are_free
-        place = self._cause(batch) if at_once else "loss or gradient is not finite"
+        place = self._cause(batch if late == 1 else self._again(late))
         saved = self._newest_step()
         rest = f"the last checkpoint is that of step {saved}" if saved is not None else "no checkpoint was made yet"
-        raise NotFinite(f"{'' if at_once else 'at or before '}step {self.progress.step}: {place}; {rest}")
+        raise NotFinite(f"step {self.progress.step}: {place}; {rest}")
+
+    def _again(self, late: int) -> Batch:
+        """The step that was not finite, done again with its images: no weight has moved since."""
+        p = self.progress
+        p.step, p.seen = p.step - late, p.seen - late
+        portion = self.team.portion(self.epoch.order().split(self.recipe.batch)[p.seen])
+        self.run_step = self.stepper.run
+        return self._step(portion, self.train_split.take(portion.index))
 
     def _cause(self, batch: Batch) -> str:
         """The place, as the first rank says whose own numbers they are; of averaged gradients each sees the same."""

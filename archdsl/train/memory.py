@@ -17,8 +17,9 @@ from archdsl.train.job import StepMemory
 from archdsl.train.trouble import OutOfMemory
 
 _USABLE = 0.75  # of the room; kernels take what no static analysis counts, and memory falls into pieces
-_WORDS = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "bad allocation")
-_ONEDNN = "could not create a primitive"  # all that oneDNN says where it finds no memory, or cannot for another cause
+_WORDS = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "bad allocation", "ALLOC_FAILED")
+# All that oneDNN and cuDNN say where they find no memory, or cannot for another cause.
+_DOUBTFUL = ("could not create a primitive", "unable to find an engine", "nable to find a valid cuDNN algorithm")
 _CGROUP = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -34,7 +35,7 @@ def watched(device: torch.device, batch: int, memory: StepMemory | None) -> Gene
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error, too_large=memory is None or batch > fitting(free, memory)):
+        if not is_out_of_memory(error, too_large=memory is None or batch > fitting(free, memory)):
             raise
         raise OutOfMemory(said(free, batch, memory)) from None
 
@@ -84,11 +85,11 @@ def _text(path: str) -> str:
     return ""
 
 
-def _is_out_of_memory(error: Exception, *, too_large: bool) -> bool:
+def is_out_of_memory(error: Exception, *, too_large: bool = False) -> bool:
     """The word of a library that may mean more than that is believed where the step is too large for the room."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    words = (*_WORDS, _ONEDNN) if too_large else _WORDS
+    words = (*_WORDS, *_DOUBTFUL) if too_large else _WORDS
     return any(word in str(error) for word in words)
 
 

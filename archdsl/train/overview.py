@@ -23,6 +23,7 @@ def describe(plan: Plan, model: nn.Module, job: Job) -> str:
         *_memory(plan, job),
         *(f"          not counted beyond its parameters: extern {name}" for name in job.uncounted),
         f"device    {plan.device}",
+        f"          {'; '.join(plan.device.reasons)}",
         *_paper(plan, job),
         f"run       {plan.out}",
     ]

@@ -48,6 +48,7 @@ class Reporter:
         self.batch = batch
         self.epoch = 0
         self.steps = 1
+        self.told = 0
         self.began = time.monotonic()
         self.began_at = 0
 
@@ -57,16 +58,17 @@ class Reporter:
 
     def begin(self, epoch: int, steps: int, done: int, run_done: int) -> None:
         """An epoch of so many steps starts, or goes on, with so many done; `run_done` counts from the run's start."""
-        self.epoch, self.steps = epoch, steps
+        self.epoch, self.steps, self.told = epoch, steps, done
         self.began, self.began_at = time.monotonic(), run_done
 
     def wants(self, done: int) -> bool:
         """Whether `step` would show anything now; if not, the numbers need not be fetched."""
         quarter = max(self.steps // LINES_PER_EPOCH, 1)
-        return done % quarter == 0 and done < self.steps
+        return done // quarter > self.told // quarter and done < self.steps
 
     def step(self, done: int, run_done: int, loss: float, error: float) -> None:
         """So many steps of the epoch are done, with this mean loss and error so far."""
+        self.told = done
         where = f"epoch {self.epoch:3}  step {done}/{self.steps}"
         self.note(f"{where}  loss {loss:.4f}  error {error:6.2%}  {self.speed(run_done)}")
 

@@ -168,12 +168,16 @@ def _clock(config: TrainConfig, recipe: Recipe, images: Images) -> Clock:
 def _tried(model: nn.Module, images: Images, job: Job, where: Device) -> Device:
     """Try the network on two images, forward and backward; fall back to fp32 where bf16 has no kernel."""
     try:
-        _try(model, images, job, where)
+        with memory.watched(where.device, 2, job.memory):
+            try:
+                _try(model, images, job, where)
+            except RuntimeError as error:
+                if where.precision is torch.float32 or memory.is_out_of_memory(error):
+                    raise
+                where = where.full_precision(_first_line(error))
+                _try(model, images, job, where)
     except RuntimeError as error:
-        if where.precision is torch.float32:
-            raise Misfit(f"{job.network} does not take {images.name}'s images: {_first_line(error)}") from None
-        where = where.full_precision()
-        return _tried(model, images, job, where)
+        raise Misfit(f"{job.network} does not take {images.name}'s images: {_first_line(error)}") from None
     return where
 
 
@@ -212,7 +216,7 @@ def _shared(model: nn.Module, plan: Plan, team: Team) -> nn.Module:
         raise Misfit(f"a batch of {plan.recipe.batch} cannot be shared by {team.size} ranks: each needs two images")
     if team.rank:
         chance.seed_all(key(plan.recipe.seed, team.rank))
-    return synced(model, plan.device.device) if team.size > 1 and plan.sync_batch_norm else model
+    return synced(model) if team.size > 1 and plan.sync_batch_norm else model
 
 
 def _at_once(config: TrainConfig, recipe: Recipe, team: Team) -> int:

@@ -88,7 +88,8 @@ def _put_back(stepper: Stepper, saved: Checkpoint) -> Progress:
     leads = float(stepper.team.leads)  # the sums of all ranks go on in the leader's
     stepper.sums.copy_(saved.training["sums"] * leads)
     stepper.window.copy_(saved.training["window"] * leads)
-    stepper.scaler.load_state_dict(saved.state["scaler"])
+    if scale := saved.state["scaler"]:  # empty where the run was not in fp16 then; the note says so
+        stepper.scaler.load_state_dict(scale)
     progress = _progress(saved.state["progress"])
     if stepper.average:
         stepper.average.model.load_state_dict(_below("average/", saved.training))

@@ -22,6 +22,8 @@ from archdsl.train.phases import Phases
 from archdsl.train.state import Plan, Progress
 from archdsl.train.teaching import objective
 
+LEFT_OUT = 20  # steps in a row; the scale begins at 2^16
+
 
 class Stepper:
     """The network with all that moves its weights. `prepare` sets a step's numbers on the host, `run` does it.
@@ -29,8 +31,9 @@ class Stepper:
     forward: how the network is called in training, set anew by what speeds it up.
 
     sums: loss, errors, images of the epoch, [3] float64. window: errors, images since the warm-up last looked, [2].
-    bad: above 0 once a loss or gradient was not finite; no update is made from it, nor after it. unsound: whether this
-    rank's own images, labels or loss are the reason.
+    bad: above 0 once a loss or gradient was not finite; no update is made from it, nor after it. late: how many steps
+    since then, with that one. unsound: whether this rank's own images, labels or loss were the reason. left_out: how
+    many steps in a row the loss scaler has left out.
     """
 
     def __init__(self, plan: Plan, model: nn.Module, team: Team = ALONE) -> None:
@@ -50,7 +53,9 @@ class Stepper:
         self.sums = torch.zeros(3, dtype=torch.float64, device=where)
         self.window = torch.zeros(2, dtype=torch.float64, device=where)
         self.bad = torch.zeros((), device=where)
+        self.late = torch.zeros((), dtype=torch.int64, device=where)
         self.unsound = torch.zeros((), dtype=torch.bool, device=where)
+        self.left_out = torch.zeros((), device=where)
 
     def prepare(self, progress: Progress) -> None:
         """Set what changes from step to step: rates, and the weights of auxiliary losses."""
@@ -68,12 +73,13 @@ class Stepper:
         self.optimizer.clear()
         loss = self._gradients(batch, weight, counts)
         sound = loss.isfinite() & (batch.labels.amin() >= 0)  # torch leaves out a label of -100 in silence
-        self.unsound.copy_(~sound)
+        self.unsound.copy_(torch.where(self.bad > 0, self.unsound, ~sound))
         if self.scaler.is_enabled():
             self._give_a_reason()
         self.scaler.unscale_(self.optimizer.inner)
         norm = get_total_norm(self.optimizer.gradients())
         if not self._may_update(norm):
+            self.scaler.update()  # or it refuses the next step
             return
         if self.recipe.clip is not None:
             clip_grads_with_norm_(self.optimizer.names, self.recipe.clip, norm)
@@ -133,12 +139,20 @@ class Stepper:
         for gradient in self.optimizer.gradients():
             gradient.mul_(factor)
 
+    def _overflows(self, norm: Tensor) -> Tensor:
+        """Whether gradients are not finite; of a scaled loss, whether no scale has helped: each step halves it."""
+        if not self.device.scales_loss:
+            return ~norm.isfinite()
+        self.left_out.add_(1).mul_(~norm.isfinite())
+        return self.left_out >= LEFT_OUT
+
     def _may_update(self, norm: Tensor) -> bool:
         """On the CPU look at once. On a GPU tell the fused optimiser to skip, and let the loop look now and then."""
-        wrong = self.team.worst(self.unsound | ~(norm.isfinite() | self.device.scales_loss))
+        wrong = self.team.worst(self.unsound | self._overflows(norm))
         torch.maximum(self.bad, wrong.float(), out=self.bad)
+        self.late += self.bad > 0
         if self.device.reads_are_free or not self.optimizer.skips:
-            return not bool(wrong)
+            return not bool(self.bad)
         self.optimizer.inner.found_inf = self.bad  # pyright: ignore[reportAttributeAccessIssue]
         self.optimizer.inner.grad_scale = None  # pyright: ignore[reportAttributeAccessIssue]
         return True

@@ -1,6 +1,6 @@
 """Batch normalisation with the statistics of all ranks' images, as if one process had the whole batch.
 
-On a GPU it is torch's own `SyncBatchNorm`; that one refuses the CPU, for which the same is done here in plain terms.
+torch's own `SyncBatchNorm` refuses the CPU, and makes the host wait for a GPU in each layer; this one does neither.
 """
 
 # torch annotates only half of itself
@@ -18,10 +18,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
 
-def synced(model: nn.Module, device: torch.device) -> nn.Module:
+def synced(model: nn.Module) -> nn.Module:
     """`model`, every batch norm in it replaced; names, weights and statistics stay."""
-    if device.type == "cuda":
-        return nn.SyncBatchNorm.convert_sync_batchnorm(model)
     for parent in list(model.modules()):
         for name, child in parent.named_children():
             if isinstance(child, _BatchNorm):
@@ -62,7 +60,7 @@ class SyncedNorm(_BatchNorm):
             return super().forward(input)
         x = input.float()
         dims = [d for d in range(x.dim()) if d != 1]
-        count = _total(x.new_tensor(x.numel() / x.shape[1]))
+        count = _total(x.new_full((), x.numel() / x.shape[1]))
         mean = _total(x.sum(dims)) / count
         centred = x - _across(mean, x)
         variance = _total(centred.square().sum(dims)) / count
@@ -77,7 +75,7 @@ class SyncedNorm(_BatchNorm):
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             return
         self.num_batches_tracked += 1
-        share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        share = 1 / self.num_batches_tracked.float() if self.momentum is None else self.momentum
         self.running_mean.lerp_(mean, share)
         self.running_var.lerp_(variance, share)
 

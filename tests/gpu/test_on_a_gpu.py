@@ -18,12 +18,18 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "train"))
 import pytest
 import torch
 from harness import digest, go, images, job
-from small_networks import RESNET20
+from PIL import Image
+from small_networks import DIVIDING, RESNET20
 
 from archdsl import commands
 from archdsl.recipe import Recipe
 from archdsl.recipe.records import Constant, Flip, Mixup, PadCrop, Sgd
 from archdsl.train import engine, loop, memory, run
+from archdsl.train.augment import Epoch
+from archdsl.train.data.folder import Streamed
+from archdsl.train.data.images import InMemory
+from archdsl.train.data.pictures import Frame
+from archdsl.train.data.workers import Team
 from archdsl.train.job import Job, StepMemory
 
 ROOT = Path(__file__).parents[2]
@@ -94,14 +100,14 @@ def test_every_engine_computes_the_same_losses(tmp_path: Path) -> None:
 
 
 @ON_GPU_ALONE
-@pytest.mark.parametrize("name", ["eager", "graph"])
+@pytest.mark.parametrize("name", ["eager", "compile", "graph"])
 def test_no_step_waits_for_the_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Steps from the sixth on: before that libraries set themselves up and the graph is recorded."""
+    """Steps from the ninth on: before that libraries set themselves up, and a step is recorded or both sizes compiled."""
     original = loop.Trainer._step
     counted: list[int] = []
 
     def watched(self: loop.Trainer, *given: object) -> object:
-        if self.progress.step < 5:
+        if self.progress.step < 8:
             return original(self, *given)  # type: ignore[arg-type]
         torch.cuda.set_sync_debug_mode("error")
         try:
@@ -113,25 +119,58 @@ def test_no_step_waits_for_the_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(loop.Trainer, "_step", watched)
     trained(tmp_path, engine=name)
     print(f"{name}: {len(counted)} steps without a wait")
-    assert len(counted) == 4 * 7 - 5
+    assert len(counted) == 4 * 7 - 8
+
+
+@ON_GPU_ALONE
+def test_pictures_are_copied_while_the_host_goes_on(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8), (200, 20, 20)).save(tmp_path / "a.png")
+    paths, labels = [tmp_path / "a.png"] * 8, torch.arange(8)
+    split = Streamed(paths, labels, Frame(3, 8, 8), Team(0), torch.device("cpu")).to(torch.device(WHERE))
+    batches = split.stream(torch.arange(8, device=WHERE).split(4))
+    next(batches)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        pixels, _ = next(batches)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert pixels[0, 0, 0].tolist() == [200, 20, 20]
+
+
+@pytest.mark.parametrize("name", ["eager", "compile", "graph"])
+def test_step_and_layer_of_a_number_that_is_not_finite_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """It comes with one image of the fifth step; the host looks at the end of the epoch."""
+    spoilt = images(side=32)
+    assert isinstance(spoilt.train, InMemory)
+    spoilt.train.pixels[Epoch(RECIPE.seed, 0, 200).order()[4 * 32]] = 255
+    monkeypatch.setattr(run, "load", lambda *_: spoilt)
+    recipe = RECIPE.model_copy(update={"normalize": (), "augment": ()})
+    code, text = go(tmp_path, job(recipe, DIVIDING, "Dividing"), device=WHERE, engine=name)
+    print(text.splitlines()[-1])
+    assert code == 76
+    assert "step 5: the output of `conv` (Conv2d) is not finite" in text
 
 
 CASES = [("eager", "fp32"), ("eager", "bf16"), ("eager", "fp16"), ("graph", "fp32"), ("graph", "bf16")]
+CASES += [("compile", "fp32"), ("compile", "bf16")]
 
 
 @pytest.mark.parametrize(("name", "precision"), CASES, ids=map("-".join, CASES))
 def test_a_run_that_is_resumed_ends_in_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, precision: str
 ) -> None:
-    """With deterministic algorithms, dropout, mixed images and an average; stopped after two different steps."""
+    """With deterministic algorithms, dropout, mixed images and an average; stopped twice, before and after a short batch."""
     if REHEARSED and precision == "fp16":
         pytest.skip("a CPU has no fp16")
     options = {"engine": name, "precision": precision, "deterministic": True}
     trained(tmp_path / "whole", **options)
+    torch._dynamo.reset()  # as a process that begins
     original = loop.Trainer._step
 
     def stopping(self: loop.Trainer, *given: object) -> object:
-        if self.progress.step in (2, 12):
+        if self.progress.step in (2, 16):
             os.kill(os.getpid(), signal.SIGTERM)
         return original(self, *given)  # type: ignore[arg-type]
 
@@ -139,6 +178,7 @@ def test_a_run_that_is_resumed_ends_in_the_same_bits(
         patch.setattr(loop.Trainer, "_step", stopping)
         assert go(tmp_path / "parts", WORK, device=WHERE, **options)[0] == 75
         assert go(tmp_path / "parts", WORK, device=WHERE, resume=True, **options)[0] == 75
+    torch._dynamo.reset()
     text = trained(tmp_path / "parts", resume=True, **options)
     assert "not bit for bit" not in text
     assert digest(tmp_path / "parts") == digest(tmp_path / "whole")

@@ -56,6 +56,39 @@ class Skipping(nn.Module):
         return self.linear(x.relu().mean((2, 3)))
 """
 
+READING = """
+from torch import nn
+
+
+class Reading(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, stride=2, padding=1)
+        self.linear = nn.Linear(8, 10)
+
+    def forward(self, x):
+        x = self.conv(x)
+        if float(x.detach().mean()) > 1e9:
+            x = -x
+        return self.linear(x.relu().mean((2, 3)))
+"""
+
+DIVIDING = """
+from torch import nn
+
+
+class Dividing(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(3)
+        self.conv = nn.Conv2d(3, 8, 3, stride=2, padding=1)
+        self.linear = nn.Linear(8, 10)
+
+    def forward(self, x):
+        x = self.conv(self.norm(x) / (x.amax((1, 2, 3), keepdim=True) < 0.99))
+        return self.linear(x.relu().mean((2, 3)))
+"""
+
 RESNET20 = """
 import torch.nn.functional as F
 from torch import nn

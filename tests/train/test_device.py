@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from harness import digest, few, go, job
-from pretended_cuda import Blind
+from pretended_cuda import Blind, Unread
 from small_networks import AUXILIARY
 from torch import nn
 
@@ -23,6 +27,7 @@ from archdsl.train.device import Device, Hardware, choose
 from archdsl.train.job import Job, StepMemory, TrainConfig
 from archdsl.train.optimizer import Optimizer
 from archdsl.train.schedule import Clock
+from archdsl.train.step import LEFT_OUT
 from archdsl.train.trouble import Lost, Misfit, OutOfMemory
 
 PLAIN = Hardware(cores=4)
@@ -82,10 +87,12 @@ def test_the_skipping_of_a_step_works_in_the_fused_optimiser():
         assert torch.allclose(model.weight, torch.full((1, 3), expected))
 
 
-def trained(out: Path, monkeypatch: pytest.MonkeyPatch, device: Device, work: Job) -> tuple[int, str]:
+def trained(
+    out: Path, monkeypatch: pytest.MonkeyPatch, device: Device, work: Job, **options: object
+) -> tuple[int, str]:
     monkeypatch.setattr(run, "load", few)
     monkeypatch.setattr(device_module, "choose", lambda *_: device)
-    return go(out, work)
+    return go(out, work, **options)
 
 
 def test_a_gpu_like_run_gives_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -122,6 +129,54 @@ def test_fp16_scales_the_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert code == 0, text
     losses = [float(line.split(",")[3]) for line in (tmp_path / "metrics.csv").read_text().splitlines()[1:]]
     assert losses[-1] < 0.9 * losses[0]
+
+
+NAN_GRADIENT = """
+from torch import nn
+
+
+class Rooted(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(192, 10)
+
+    def forward(self, x):
+        x = self.linear(x.flatten(1))
+        return x + (x.float() * 0).sum(1, keepdim=True).sqrt()
+"""
+
+
+@pytest.mark.parametrize("kind", [Device, Blind])
+def test_fp16_ends_where_no_scale_makes_the_gradients_finite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Device]
+):
+    """The loss is finite, its gradient never: √x at 0. A scaler alone would leave out every step in silence."""
+    device = kind(torch.device("cpu"), torch.float16, "eager", 1, "x")
+    work = job(Recipe(augment=(), epochs=9, batch=32), NAN_GRADIENT, "Rooted")
+    code, text = trained(tmp_path, monkeypatch, device, work)
+    assert code == 76, text
+    assert f"step {LEFT_OUT}: the gradient of `linear.bias` is not finite; the last checkpoint is that of step" in text
+
+
+@pytest.mark.parametrize(("first", "then"), [("fp32", "fp16"), ("fp16", "fp32")])
+def test_a_run_goes_on_in_another_precision_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str, then: str
+):
+    dtypes = {"fp32": torch.float32, "fp16": torch.float16}
+    first_, then_ = (Device(torch.device("cpu"), dtypes[name], "eager", 1, "x") for name in (first, then))
+    work = job(Recipe(augment=(), optimizer=Sgd(lr=0.2), epochs=10, batch=32), arguments={"dropout": 0.0})
+    original = loop.Trainer._close_epoch
+
+    def stopping(self: loop.Trainer) -> None:
+        original(self)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Trainer, "_close_epoch", stopping)
+        assert trained(tmp_path, monkeypatch, first_, work)[0] == 75
+    code, text = trained(tmp_path, monkeypatch, then_, work, resume=True)
+    assert code == 0, text
+    assert f"not bit for bit: precision was {dtypes[first]}, is {dtypes[then]}" in text
 
 
 # ---- what is asked of a GPU, asked of one that is pretended
@@ -176,14 +231,60 @@ def test_a_gpu_that_is_full_is_told_with_the_batch_that_would_fit(monkeypatch: p
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
 
 
-def test_what_onednn_says_of_no_memory_is_believed_of_a_step_too_large_for_the_room(monkeypatch: pytest.MonkeyPatch):
-    """It has the same words for a kernel that it cannot make for another reason."""
+DOUBTFUL = ["could not create a primitive", "GET was unable to find an engine to execute this computation"]
+SURE = ["CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", "CUDNN_STATUS_ALLOC_FAILED"]
+
+
+@pytest.mark.parametrize("said", SURE)
+def test_cublas_and_cudnn_run_out_of_memory_too(monkeypatch: pytest.MonkeyPatch, said: str):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (1 << 30, 8 << 30))
+    step = StepMemory(per_image=16, fixed=16)
+    with pytest.raises(OutOfMemory), memory.watched(torch.device("cuda"), 2, step):
+        raise RuntimeError(said)
+
+
+@pytest.mark.parametrize("said", DOUBTFUL)
+def test_words_that_may_mean_no_memory_are_believed_of_a_step_too_large_for_the_room(
+    monkeypatch: pytest.MonkeyPatch, said: str
+):
+    """oneDNN and cuDNN have the same words for a kernel that they cannot make for another reason."""
     monkeypatch.setattr(memory, "room", lambda _: 1 << 30)
     step = StepMemory(per_image=16 << 20, fixed=256 << 20)
     fits = memory.fitting(1 << 30, step)
     for batch, raised in ((fits, RuntimeError), (fits + 1, OutOfMemory)):
         with pytest.raises(raised), memory.watched(torch.device("cpu"), batch, step):
-            raise RuntimeError("could not create a primitive")
+            raise RuntimeError(said)
+
+
+def test_memory_that_runs_out_in_the_trial_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """It was taken for a network that does not fit the images."""
+    failing(monkeypatch, torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB"), times=1)
+    code, text = go(tmp_path, job(memory=StepMemory(per_image=16, fixed=16)), precision="bf16")
+    assert code == 4
+    assert "out of memory" in text
+
+
+def test_the_plan_says_why_a_precision_was_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(run, "load", few)
+    assert "          bf16: as asked, " in go(tmp_path / "bf16", job(), precision="bf16", epochs=1)[1]
+    failing(monkeypatch, RuntimeError("no kernel for this"), times=1)
+    code, text = go(tmp_path / "fp32", job(), precision="bf16", engine="eager")
+    assert code == 0
+    assert "          fp32: bf16 failed (no kernel for this); eager: as asked\n" in text
+    assert "bf16 failed" in (tmp_path / "fp32/environment.json").read_text()
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, error: RuntimeError, times: int) -> None:
+    """Let so many first passes through the network end with this."""
+    left, original = [error] * times, run.network.outputs
+
+    def outputs(*given: object) -> object:
+        if left:
+            raise left.pop()
+        return original(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(run, "load", few)
+    monkeypatch.setattr(run.network, "outputs", outputs)
 
 
 def test_the_random_state_of_the_gpu_in_use_is_saved_and_put_back(monkeypatch: pytest.MonkeyPatch):
@@ -208,15 +309,26 @@ def test_what_is_drawn_aside_is_drawn_again_on_the_gpu_in_use_too(monkeypatch: p
     assert forked == [[], [3]]
 
 
-def test_batch_norm_over_several_gpus_is_torchs_own():
-    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8))
-    assert isinstance(synced_norm.synced(network, torch.device("cuda"))[1], nn.SyncBatchNorm)
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_batch_norm_over_several_gpus_makes_no_host_wait(monkeypatch: pytest.MonkeyPatch, momentum: float | None):
+    """torch's own chooses ranks by a mask, whose size the host must know."""
+    monkeypatch.setattr(synced_norm, "_total", lambda mine: mine)  # one rank alone
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8, momentum=momentum))
+    plain, shared = copy.deepcopy(network), synced_norm.synced(network)
+    images = torch.rand(4, 3, 8, 8)
+    with Unread():
+        found = [shared(images) for _ in range(2)][1]
+    assert torch.allclose(found, [plain(images) for _ in range(2)][1], atol=1e-5)
+    for name, buffer in plain.named_buffers():
+        assert torch.allclose(buffer, shared.get_buffer(name), atol=1e-5), name
+
+
+LAUNCHED = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "x", "MASTER_PORT": "1", "LOCAL_RANK": "1"}
 
 
 def test_a_rank_takes_the_gpu_of_its_number_and_speaks_over_nccl(monkeypatch: pytest.MonkeyPatch):
     told: list[object] = []
-    launched = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "x", "MASTER_PORT": "1", "LOCAL_RANK": "1"}
-    for name, value in launched.items():
+    for name, value in LAUNCHED.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
@@ -232,6 +344,29 @@ def test_a_rank_takes_the_gpu_of_its_number_and_speaks_over_nccl(monkeypatch: py
         with pytest.raises(Lost), distributed.assembled(config):
             pass
     assert told == [1, "cpu:gloo,cuda:nccl", "gloo"]
+
+
+@pytest.mark.parametrize(("error", "told"), [(Lost("rank 0 of 2 lost"), ["abort", "destroy"]), (None, ["destroy"])])
+def test_what_nccl_waits_for_is_given_up_where_a_rank_is_lost(
+    monkeypatch: pytest.MonkeyPatch, error: Lost | None, told: list[str]
+):
+    """To destroy the group alone would wait for it, and the exit code would never come."""
+    done: list[str] = []
+    for name, value in LAUNCHED.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
+    monkeypatch.setattr(distributed, "rendezvous", lambda *_, **__: iter([("store", 1, 2)]))
+    nccl = SimpleNamespace(abort=lambda: done.append("abort"))
+    world = SimpleNamespace(_get_backend=lambda where: nccl if where.type == "cuda" else None)
+    monkeypatch.setattr(distributed.dist, "group", SimpleNamespace(WORLD=world))
+    monkeypatch.setattr(distributed.dist, "init_process_group", lambda *_, **__: None)
+    monkeypatch.setattr(distributed.dist, "destroy_process_group", lambda: done.append("destroy"))
+    with pytest.raises(Lost) if error else nullcontext(), distributed.assembled(TrainConfig()):
+        if error:
+            raise error
+    assert done == told
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,16 @@ import csv
 import json
 import os
 import signal
+import time
 from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
-from harness import few, go, job
+from harness import few, go, images, job
 from pretended_cuda import Pretended, Unread, blind, cuda
-from small_networks import AUXILIARY, SKIPPING
-from torch import Tensor, nn
-from torch._dynamo.exc import TorchDynamoException
+from small_networks import AUXILIARY, DIVIDING, READING, SKIPPING
+from torch import Tensor
 
 from archdsl.recipe import Recipe
 from archdsl.recipe.records import (
@@ -29,19 +29,24 @@ from archdsl.recipe.records import (
     Cutout,
     Flip,
     Mixup,
+    Optimizer,
     PadCrop,
     PcaColour,
     ResizedCrop,
+    RmsProp,
     Sgd,
 )
 from archdsl.train import checkpoint, engine, loop, randomness, run
 from archdsl.train import device as device_module
 from archdsl.train.augment import Batch, Epoch, augment
+from archdsl.train.data.images import InMemory
 from archdsl.train.device import Device
-from archdsl.train.engine import WARM_UP, Compiled
+from archdsl.train.engine import WARM_UP
 from archdsl.train.job import Job
+from archdsl.train.progress import Reporter
 
 __all__ = ["cuda"]
+CPU = Device(torch.device("cpu"), torch.float32, "eager", 1, "x")
 STEPS, SHORT = 3 * 7, 3  # 200 images, 32 at once: the last batch of each of the three epochs is a short one
 WHOLE = job(arguments={"dropout": 0.0})
 # Numbers that are the same in float32 and in Python, so that a replay and an eager step end in the same bits.
@@ -54,12 +59,28 @@ DYADIC = Recipe(
 )
 
 
-def trained(out: Path, monkeypatch: pytest.MonkeyPatch, device: Device, work: Job) -> str:
+def trained(out: Path, monkeypatch: pytest.MonkeyPatch, device: Device, work: Job, **options: object) -> str:
     monkeypatch.setattr(run, "load", few)
     monkeypatch.setattr(device_module, "choose", lambda *_: device)
-    code, text = go(out, work)
+    code, text = go(out, work, **options)
     assert code == 0, text
     return text
+
+
+def trained_up_to(step: int, out: Path, monkeypatch: pytest.MonkeyPatch, device: Device) -> None:
+    """Stop by a signal during this step."""
+    monkeypatch.setattr(run, "load", few)
+    monkeypatch.setattr(device_module, "choose", lambda *_: device)
+    original = loop.Trainer._step
+
+    def stopping(self: loop.Trainer, *given: object) -> object:
+        if self.progress.step + 1 == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, *given)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Trainer, "_step", stopping)
+        assert go(out, WHOLE)[0] == 75
 
 
 def losses(out: Path) -> list[float]:
@@ -115,20 +136,21 @@ def test_a_recorded_run_that_was_stopped_and_resumed_ends_in_the_same_bits(
 ) -> None:
     """Other steps of it are replays: those after the resumption are done as they are, and recorded anew."""
     trained(tmp_path / "whole", monkeypatch, blind("graph"), WHOLE)
-    original = loop.Trainer._step
-
-    def stopping(self: loop.Trainer, *given: object) -> object:
-        if self.progress.step + 1 == step:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return original(self, *given)  # type: ignore[arg-type]
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop.Trainer, "_step", stopping)
-        assert go(tmp_path / "parts", WHOLE)[0] == 75
+    trained_up_to(step, tmp_path / "parts", monkeypatch, blind("graph"))
     code, text = go(tmp_path / "parts", WHOLE, resume=True)
     assert code == 0
     assert "not bit for bit: without --deterministic a GPU adds in another order each time" in text
     assert bits(tmp_path / "parts") == bits(tmp_path / "whole")
+
+
+def test_a_recorded_run_that_goes_on_with_a_short_batch_is_recorded_for_the_whole_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cuda: Pretended
+) -> None:
+    """Stopped after six steps: a recording of the seventh's shape would fit two more of fifteen steps."""
+    trained_up_to(6, tmp_path, monkeypatch, blind("graph"))
+    cuda.replays = 0
+    trained(tmp_path, monkeypatch, blind("graph"), WHOLE, resume=True)
+    assert cuda.replays == STEPS - 6 - WARM_UP - 2
 
 
 @pytest.mark.parametrize("frozen", ["the rates", "the batch"])
@@ -184,24 +206,6 @@ def test_a_step_is_recorded_for_the_shape_of_the_first_batch(
     assert cuda.replays == 3 * 4 - WARM_UP - 3
 
 
-READING = """
-from torch import nn
-
-
-class Reading(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv = nn.Conv2d(3, 8, 3, stride=2, padding=1)
-        self.linear = nn.Linear(8, 10)
-
-    def forward(self, x):
-        x = self.conv(x)
-        if float(x.detach().mean()) > 1e9:
-            x = -x
-        return self.linear(x.relu().mean((2, 3)))
-"""
-
-
 def test_a_network_that_reads_a_number_goes_on_eagerly_with_the_reason_and_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cuda: Pretended
 ) -> None:
@@ -215,11 +219,15 @@ def test_a_network_that_reads_a_number_goes_on_eagerly_with_the_reason_and_as_it
     assert bits(tmp_path / "graph") == bits(tmp_path / "eager")
 
 
+DRAWS = ["random.random()", "numpy.random.rand()"]
+
+
+@pytest.mark.parametrize("draw", DRAWS)
 def test_a_network_that_decides_by_chance_on_the_host_goes_on_eagerly_and_as_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cuda: Pretended
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cuda: Pretended, draw: str
 ) -> None:
-    module = SKIPPING.replace("torch.rand(()) < 0.5", "random.random() < 0.5").replace(
-        "import torch\n", "import random\n"
+    module = SKIPPING.replace("torch.rand(()) < 0.5", f"{draw} < 0.5").replace(
+        "import torch\n", f"import {draw.split('.')[0]}\n"
     )
     work = job(DYADIC, module, "Skipping")
     trained(tmp_path / "eager", monkeypatch, blind(), work)
@@ -253,6 +261,25 @@ def test_each_obstacle_is_named_and_the_run_goes_on(tmp_path: Path, monkeypatch:
 # ---- no look at the device's numbers
 
 
+@pytest.mark.parametrize("optimizer", [Sgd(lr=0.0625), RmsProp(lr=0.01)], ids=lambda optimizer: optimizer.kind)
+def test_step_and_layer_of_a_number_that_is_not_finite_are_told_as_on_a_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cuda: Pretended, optimizer: Optimizer
+) -> None:
+    """It comes with one image, and the host looks steps later: its batch is made again, and no weight has moved."""
+    spoilt = images()
+    assert isinstance(spoilt.train, InMemory)
+    spoilt.train.pixels[Epoch(DYADIC.seed, 0, 200).order()[4 * 32]] = 255
+    monkeypatch.setattr(run, "load", lambda *_: spoilt)
+    work = job(DYADIC.model_copy(update={"optimizer": optimizer, "normalize": ()}), DIVIDING, "Dividing")
+    told: set[str] = set()
+    for number, device in enumerate((CPU, blind(), blind("graph"), blind(precision=torch.float16))):
+        monkeypatch.setattr(device_module, "choose", lambda *_, device=device: device)
+        code, text = go(tmp_path / str(number), work)
+        assert code == 76
+        told.add(text.splitlines()[-1])
+    assert told == {"error: step 5: the output of `conv` (Conv2d) is not finite; no checkpoint was made yet"}
+
+
 def test_nothing_in_a_step_makes_the_host_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the batch's images to the next weights; a GPU would run dry while its host waits."""
     original = loop.Trainer._step
@@ -266,6 +293,28 @@ def test_nothing_in_a_step_makes_the_host_wait(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(loop.Trainer, "_step", unread)
     trained(tmp_path, monkeypatch, blind(), job(ADAM))
     assert len(steps) == STEPS
+
+
+@pytest.mark.parametrize(("device", "shown"), [(blind(), 3), (CPU, STEPS)], ids=["gpu", "cpu"])
+def test_a_terminal_is_told_only_what_the_host_has_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: Device, shown: int
+) -> None:
+    """A bar that wants numbers all the time gets those of an epoch's last step, and no look of its own."""
+    told: list[int] = []
+    monkeypatch.setattr(Reporter, "wants", lambda *_: True)
+    monkeypatch.setattr(Reporter, "step", lambda _self, done, *_: told.append(done))
+    trained(tmp_path, monkeypatch, device, WHOLE)
+    assert len(told) == shown
+
+
+def test_the_seconds_of_an_epoch_are_counted_until_the_device_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the last look the host waits for all that it has asked for."""
+    monkeypatch.setattr(loop.Trainer, "_refuse_not_finite", lambda *_: time.sleep(0.3))
+    trained(tmp_path, monkeypatch, blind(), WHOLE)
+    rows = list(csv.DictReader((tmp_path / "metrics.csv").read_text().splitlines()))
+    assert all(float(row["seconds"]) > 0.3 for row in rows)
 
 
 RECORDS = [
@@ -322,32 +371,3 @@ def test_fp16_makes_no_update_from_a_loss_that_is_not_finite_nor_after_it(
     assert "is not finite" in text
     assert not torch.equal(weights[0], weights[1])
     assert all(torch.equal(weights[1], later) for later in weights[2:])
-
-
-# ---- compiled
-
-
-def test_a_compiler_that_fails_is_told_once_and_the_network_runs_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Fails(TorchDynamoException):
-        pass
-
-    def compiled(_model: nn.Module):
-        def forward(_images: Tensor) -> Tensor:
-            raise Fails("no such backend\nand much more")
-
-        return forward
-
-    monkeypatch.setattr(torch, "compile", compiled)
-    notes: list[str] = []
-    network = nn.Linear(3, 2)
-    images = torch.ones(4, 3)
-    forward = Compiled(network, notes.append)
-    for _ in range(2):
-        assert torch.equal(forward(images), network(images))
-    assert notes == ["engine compile: it failed (no such backend); going on eagerly"]
-
-
-def test_a_mistake_of_the_network_is_not_taken_for_one_of_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "compile", lambda model: model)
-    with pytest.raises(RuntimeError, match="shapes"):
-        Compiled(nn.Linear(3, 2), pytest.fail)(torch.ones(4, 5))

@@ -9,6 +9,7 @@ import signal
 import time
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,30 @@ def test_any_number_of_workers_gives_the_same_batches(root: Path):
         for one, other in zip(alone, batches(read(root, workers).train), strict=True):
             assert torch.equal(one[0], other[0])
             assert torch.equal(one[1], other[1])
+
+
+def test_a_gpu_copies_pictures_while_the_host_goes_on(root: Path, monkeypatch: pytest.MonkeyPatch):
+    """From pinned memory; anything else makes the host wait for the whole queue of the GPU."""
+    asked: list[object] = []
+    made, moved = torch.tensor, torch.Tensor.to
+
+    def tensor(data: object, pin_memory: bool = False) -> torch.Tensor:
+        asked.append(("pinned", pin_memory))
+        return made(data)
+
+    def to(self: torch.Tensor, device: torch.device, non_blocking: bool = False) -> torch.Tensor:
+        asked.append(("goes on", non_blocking, self.dim()))
+        return moved(self, "cpu")
+
+    monkeypatch.setattr(torch, "tensor", tensor)
+    monkeypatch.setattr(torch.Tensor, "to", to)
+    split = read(root).train
+    assert isinstance(split, Streamed)
+    for device, pinned in ((torch.device("cuda"), True), (torch.device("cpu"), False)):
+        asked.clear()
+        list(replace(split, device=device).stream([torch.arange(2)]))
+        assert ("pinned", pinned) in asked
+        assert ("goes on", pinned, 4) in asked
 
 
 def trained(out: Path, root: Path, **options: object) -> tuple[int, str]:

@@ -9,12 +9,14 @@ import struct
 from pathlib import Path
 
 import pytest
+import torch
 from harness import images
 from PIL import Image
+from pretended_cuda import blind
 
 from archdsl import commands, run_commands, training
 from archdsl.inputs import Misuse
-from archdsl.train import folder, run
+from archdsl.train import device, folder, run
 from archdsl.train.job import Job, TrainConfig
 
 SPEC = """
@@ -145,15 +147,19 @@ def test_eval_finds_the_logged_error(finished: Path, capsys: Captured) -> None:
     assert "as logged" in capsys.readouterr().out
 
 
-def test_eval_sees_another_error(finished: Path, tmp_path: Path, capsys: Captured) -> None:
-    """The control: a logged number that is not so is a finding."""
-    other = tmp_path / "other"
+def logging(error: float, finished: Path, other: Path) -> str:
+    """A copy of the run whose last test error is another one."""
     shutil.copytree(finished, other)
     rows = metrics(other)
-    rows[-1]["test_error"] = "0.001"
+    rows[-1]["test_error"] = repr(error)
     lines = [",".join(rows[0]), *(",".join(row.values()) for row in rows)]
     (other / "metrics.csv").write_text("\n".join(lines) + "\n")
-    assert run_commands.evaluate(str(other), "newest", {}, "text") == 1
+    return str(other)
+
+
+def test_eval_sees_another_error(finished: Path, tmp_path: Path, capsys: Captured) -> None:
+    """The control: a logged number that is not so is a finding."""
+    assert run_commands.evaluate(logging(0.001, finished, tmp_path / "other"), "newest", {}, "text") == 1
     assert "as logged" not in capsys.readouterr().out
 
 
@@ -182,6 +188,26 @@ def test_eval_on_images_of_another_size_is_refused(
     monkeypatch.setattr(run, "load", lambda *_: images(side=28))
     assert run_commands.evaluate(str(finished), "newest", {}, "text") == 1
     assert "was trained on images of 3×32×32, few has 3×28×28" in capsys.readouterr().err
+
+
+def test_an_image_that_a_gpu_answers_otherwise_is_no_finding(
+    finished: Path, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It adds in another order each time; on a CPU, and with --deterministic, the number is the very same."""
+    asked: list[bool] = []
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", asked.append)
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+    error = float(metrics(finished)[-1]["test_error"])
+    one, two = (logging(error + n / 512, finished, tmp_path / str(n)) for n in (1, 2))
+    assert run_commands.evaluate(one, "newest", {}, "text") == 1
+    monkeypatch.setattr(device, "choose", lambda *_: blind())
+    assert [run_commands.evaluate(run, "newest", {}, "text") for run in (one, two)] == [0, 1]
+    assert "; logged was" in capsys.readouterr().out
+    assert asked == []
+    config = Path(one, "config.json")
+    config.write_text(config.read_text().replace('"deterministic": false', '"deterministic": true'))
+    assert run_commands.evaluate(one, "newest", {}, "text") == 1
+    assert asked == [True]
 
 
 def test_predict_gives_five_classes(finished: Path, tmp_path: Path, capsys: Captured) -> None:

@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
-from archdsl.train import network
+from archdsl.train import engine, network
 from archdsl.train.augment import Batch, Epoch
 from archdsl.train.loop import Trainer
 from archdsl.train.loss import total
@@ -76,7 +76,9 @@ class Bare:
     def __init__(self, trainer: Paced) -> None:
         self.trainer, self.device, self.recipe = trainer, trainer.device, trainer.recipe
         self.model = copy.deepcopy(trainer.model).train()
+        self.forward = engine.forward(self.model, self.device, trainer.reporter.note)
         self.optimizer = Optimizer(self.model, self.recipe, trainer.clock).inner
+        self.scaler = torch.amp.GradScaler(self.device.device.type, enabled=self.device.scales_loss)
         self.batches = self._batches()
 
     def begin_anew(self, _steps: int) -> None:
@@ -94,9 +96,11 @@ class Bare:
         for batch in islice(self.batches, steps):
             self.optimizer.zero_grad(set_to_none=True)
             with self.device.autocast():
-                outputs = network.outputs(self.model, batch.images)
-            total(self.trainer.stepper.measure, outputs, batch, weights).backward()
-            self.optimizer.step()
+                outputs = network.outputs(self.forward, batch.images)
+            loss = total(self.trainer.stepper.measure, outputs, batch, weights)
+            self.scaler.scale(loss).backward()
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
 
     def _batches(self) -> Generator[Batch]:
         """The trainer's batches, for ever."""

@@ -19,7 +19,7 @@ from archdsl.analyses.walk import Application, is_alias, numel, product, running
 from archdsl.ir.graph import Call, Extern, Graph
 
 FLOAT = 4  # bytes
-SIDE = 1024  # of the matrices whose product is the peak
+SIDE = {"cpu": 1024, "cuda": 4096}  # of the matrices whose product is the peak; a GPU is done with less at once
 NUMBERS = 2**24  # in each tensor whose sum is the bandwidth: far more than caches hold
 
 
@@ -120,14 +120,15 @@ def _bound(layer: Layer, peak: Peak, batch: int) -> Bound:
 
 def multiplying(device: torch.device, dtype: torch.dtype) -> tuple[float, Callable[[int], None]]:
     """Operations of one product of two large matrices, and what multiplies them so many times."""
-    left, right = (torch.randn(SIDE, SIDE, device=device).to(dtype) for _ in range(2))
+    side = SIDE[device.type]
+    left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     out = torch.empty_like(left)
 
     def work(steps: int) -> None:
         for _ in range(steps):
             torch.mm(left, right, out=out)
 
-    return 2.0 * SIDE**3, work
+    return 2.0 * side**3, work
 
 
 def streaming(device: torch.device) -> tuple[float, Callable[[int], None]]:

@@ -28,6 +28,7 @@ from archdsl.train.bench.pacing import Clock, Contestant, Rates, Ratio, calibrat
 from archdsl.train.bench.result import TRAINING, Compared, Mode, Overhead, Result, Roofline
 from archdsl.train.data.images import Images, InMemory
 from archdsl.train.device import Device, Hardware
+from archdsl.train.engine import WARM_UP
 from archdsl.train.job import Job, TrainConfig
 from archdsl.train.normalize import Standardised
 from archdsl.train.schedule import Clock as Schedule
@@ -112,7 +113,7 @@ class Bench:
         self.auto = self._device("auto", "auto")
         device.apply(self.auto)
         self.entries = list(self._entries())
-        self.best = next((e for e in self.entries if e.device.precision is self.auto.precision), self.entries[0])
+        self.best = max(self.entries, key=lambda entry: _likeness(entry.device, self.auto))
         self.bare = Bare(self.best.trainer)
         self.loader, self.loop = self._plain()
 
@@ -243,6 +244,10 @@ class Bench:
         return Roofline(self.best.name, limits(median(flops), median(memory)), reached)
 
 
+def _likeness(one: Device, other: Device) -> tuple[bool, bool]:
+    return one.precision is other.precision, one.engine == other.engine
+
+
 def mode(name: str, precision: str, macs: int, rates: Rates) -> Mode:
     """What the rates of a mode come to."""
     return Mode(
@@ -275,7 +280,7 @@ def answering(name: str) -> str:
 def _trouble(trainer: Paced) -> str:
     """Why the network cannot be run so; with fp32 it must."""
     try:
-        trainer.work(1)
+        trainer.work(WARM_UP + 1 if trainer.device.engine == "graph" else 1)  # then it is recorded
     except RuntimeError as error:
         said = (str(error).splitlines() or [type(error).__name__])[0][:200]
         if trainer.device.precision is torch.float32:

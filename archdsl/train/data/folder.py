@@ -148,10 +148,12 @@ class Streamed(Split):
 
     def stream(self, indices: Sequence[Tensor], epoch: int | None = None) -> Generator[Taken]:
         batches: list[list[int]] = [index.tolist() for index in indices]
+        pinned = self.device.type == "cuda"  # memory that a GPU copies from while the host goes on
         with closing(stream(self.paths, self.frame, batches, self.team)) as pictures:
             for index, pixels in zip(indices, pictures, strict=True):
                 # copied: the workers write the next batch where this one lies
-                yield torch.tensor(pixels).to(self.device), self.labels[index.to(self.device)]
+                copied = torch.tensor(pixels, pin_memory=pinned)
+                yield copied.to(self.device, non_blocking=pinned), self.labels[index.to(self.device)]
 
     def sample(self, size: int) -> Generator[Taken]:
         return self.part(0, SAMPLE).in_order(size)

@@ -85,6 +85,7 @@ def train(config: TrainConfig, job: Job, console: Console, hardware: Hardware | 
         team.alike(known)
         step = _step_to_go_on_from(out, known, team, console) if config.resume else ""
         team.from_leader(lambda: folder.open_(out, job, recipe, config))
+        team.opened()
         chance.seed_all(recipe.seed)
         model = network.build(out / folder.MODEL, job)
         network.check_evaluation(model, recipe)

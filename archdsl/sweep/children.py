@@ -98,9 +98,9 @@ def refuse_missing_gpus(places: Sequence[Slot], config: TrainConfig) -> None:
 
 
 def _gpus() -> int:
-    import torch  # two seconds, where GPUs are asked for
+    from archdsl.train import distributed  # torch, two seconds: only where GPUs are asked for
 
-    return torch.cuda.device_count()
+    return distributed.gpus()
 
 
 def command(plan: Plan, run: Run, out: Path, slot: Slot) -> list[str]:

@@ -277,6 +277,11 @@ def neighbours() -> int:
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if expected() else 1
 
 
+def gpus() -> int:
+    """How many there are on this machine, and for this process."""
+    return torch.cuda.device_count()
+
+
 def _gpu(number: int, count: int) -> int:
     if number >= count:
         raise Misfit(f"this machine has no GPU for its rank {number}: --nproc-per-node {count}, or --device cpu")

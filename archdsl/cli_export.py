@@ -28,7 +28,7 @@ def export(
     checkpoint: Annotated[
         str | None, typer.Option(metavar="newest|best|STEP", help="Which of the run's; the newest if not given.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of a spec's fresh weights; 0 if not given.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**31 - 1, help="Of a spec's fresh weights; else 0.")] = None,
     parameter: Values = None,
     network: Annotated[str | None, typer.Option(metavar="NAME", help="Which network of the file.")] = None,
     variant: Annotated[str | None, typer.Option(metavar="NAME", help="A row of the file's table of variants.")] = None,

@@ -30,8 +30,8 @@ def sweep(
     slurm: Annotated[bool, typer.Option("--slurm", help="Run nothing; write a job array for Slurm.")] = False,
     task: Annotated[int | None, typer.Option(help="Only the run of that number, from 0.")] = None,
     format: Annotated[  # noqa: A002  the name of the flag
-        str, typer.Option("--format", metavar="text|markdown|csv|json", help="How the table is written.")
-    ] = "text",
+        str | None, typer.Option("--format", metavar="text|markdown|csv|json", help="How the table is written.")
+    ] = None,
 ) -> None:
     """Train variants × seeds of a file, each a run of its own; all other options are those of `train`.
 

@@ -48,7 +48,7 @@ def export(path: str, request: Request, wanted: Wanted) -> int:
         if subject is None:
             return code
         name = f"{subject.name}{target.suffix or f'-{target.name}'}"
-        where = Path(wanted.output or name)
+        where = Path(name if wanted.output is None else wanted.output)
         done = table.export(replace(subject, batch=wanted.batch), target, where, wanted.fold)
         say("".join(f"{visible(line)}\n" for line in str(done).splitlines()))
     except TrainTrouble as trouble:
@@ -62,6 +62,8 @@ def _check(wanted: Wanted) -> None:
         close = nearest(wanted.target, TARGETS)
         hint = f"did you mean {close}?" if close else f"it takes {', '.join(TARGETS)}"
         raise Misuse(f"--to: there is no {wanted.target!r}; {hint}")
+    if wanted.output == "":
+        raise Misuse("--output is empty: give a name, or leave it out")
     if wanted.fold and wanted.target in WITH_TEXT:
         raise Misuse(
             f"--fold-bn: {wanted.target} holds the module's text, in which the batch norms still are; "

@@ -24,6 +24,7 @@ _TEMPORARY = re.compile(r"\.archdsl-[0-9a-f]{16}\.tmp")
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _SPARE = 1.1  # a file system close to full fails late and slowly: ask for a tenth more than the file needs
+_held: set[int] = set()  # locks
 _KINDS = {
     stat.S_IFDIR: "it is a directory",
     stat.S_IFIFO: "it is a pipe, not a file",
@@ -84,18 +85,21 @@ def write_inside(root: Path, relative: str, data: bytes) -> None:
 def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
     """Make `path` a folder with exactly these files; refused where something is there that is not an empty folder.
 
-    It is filled under another name: until it is whole, there is nothing at `path`.
+    It is filled under another name: until it is whole and on the disk, there is nothing at `path`.
     """
-    temporary = path.with_name(f".archdsl-{os.urandom(8).hex()}")
     with _told(path, "write"):
-        temporary.mkdir()
-        try:
-            for name, data in files.items():
-                write_inside(temporary, name, data)
-            os.rename(temporary, path)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
+        directory = os.open(path.parent, _DIRECTORY)
+        with _closing(directory):
+            _sweep(directory)
+            temporary, folder = _create(directory, folder=True)
+            try:
+                with _closing(folder):
+                    for name, data in files.items():
+                        write_inside(path.parent / temporary, name, data)
+                    move(path.parent / temporary, path)
+            except BaseException:
+                shutil.rmtree(temporary, ignore_errors=True, dir_fd=directory)
+                raise
 
 
 @contextmanager
@@ -202,7 +206,7 @@ def listed(folder: Path) -> list[Path]:
 
 
 def move(source: Path, target: Path) -> None:
-    """Give the directory `source` the free name `target` beside it, on the disk when this returns."""
+    """Give the directory `source` the name `target` beside it, free or an empty one's; it is on the disk then."""
     with _told(target, "write"):
         directory = os.open(target.parent, _DIRECTORY)
         with _closing(directory):
@@ -238,9 +242,6 @@ def lock(path: Path) -> Generator[None]:
             os.close(file)
 
 
-_held: set[int] = set()
-
-
 def _let_go_in_child() -> None:
     for file in _held:
         os.close(file)  # closing does not unlock: the parent's descriptor still holds the lock
@@ -266,10 +267,8 @@ def _told(path: Path, action: str) -> Generator[None]:
     """Turn whatever the operating system says into a `FileTrouble` for `path`."""
     try:
         yield
-    except OSError as error:
-        raise FileTrouble(path, action, error.strerror or type(error).__name__) from error
-    except ValueError as error:  # a NUL in the name
-        raise FileTrouble(path, action, str(error)) from error
+    except (OSError, ValueError) as error:  # the other one is of a NUL in the name
+        raise FileTrouble(path, action, getattr(error, "strerror", str(error)) or type(error).__name__) from error
 
 
 @contextmanager
@@ -296,8 +295,7 @@ def _step_down(directory: int, name: str) -> int:
 
 
 def _refuse_odd(path: Path, action: str, status: os.stat_result) -> None:
-    kind = stat.S_IFMT(status.st_mode)
-    if kind != stat.S_IFREG:
+    if (kind := stat.S_IFMT(status.st_mode)) != stat.S_IFREG:
         raise FileTrouble(path, action, _KINDS.get(kind, "it is not a regular file"))
 
 
@@ -328,12 +326,10 @@ def _write_in(directory: int, path: Path, data: bytes) -> None:
 
 def _refuse_target(directory: int, path: Path) -> None:
     """Only a file or a link may be replaced: never a device that happens to have the name."""
-    try:
+    with suppress(FileNotFoundError):
         status = os.stat(path.name, dir_fd=directory, follow_symlinks=False)
-    except FileNotFoundError:
-        return
-    if not stat.S_ISLNK(status.st_mode):
-        _refuse_odd(path, "write", status)
+        if not stat.S_ISLNK(status.st_mode):
+            _refuse_odd(path, "write", status)
 
 
 def _refuse_full(directory: int, path: Path, size: int) -> None:
@@ -343,16 +339,18 @@ def _refuse_full(directory: int, path: Path, size: int) -> None:
         raise FileTrouble(path, "write", f"no space left: {size:,} bytes to write, {free:,} free")
 
 
-def _create(directory: int) -> tuple[str, int]:
-    """A new temporary file, locked by us; a sweeper that came in between makes us try again."""
+def _create(directory: int, folder: bool = False) -> tuple[str, int]:
+    """A new temporary file or folder, locked by us; a sweeper that came in between makes us try again."""
     while True:
         name = f".archdsl-{os.urandom(8).hex()}.tmp"
-        file = os.open(name, _CREATE, 0o666, dir_fd=directory)
+        if folder:
+            os.mkdir(name, dir_fd=directory)
+        file = os.open(name, _DIRECTORY if folder else _CREATE, 0o666, dir_fd=directory)
         try:
             if _lock_now(file) and os.fstat(file).st_nlink:
                 return name, file
         except BaseException:
-            os.unlink(name, dir_fd=directory)
+            _clear(directory, name)
             os.close(file)
             raise
         os.close(file)
@@ -362,26 +360,30 @@ def _lock_now(file: int) -> bool:
     """Whether we got the lock; where a file system has no locks, nobody sweeps and so nobody needs one."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
+    except OSError as error:
+        return not isinstance(error, BlockingIOError)
     return True
 
 
 def _sweep(directory: int) -> None:
-    """Remove temporary files whose writers are dead."""
-    for name in os.listdir(directory):
-        if _TEMPORARY.fullmatch(name):
-            with suppress(OSError):
-                _sweep_one(directory, name)
+    """Remove temporary files and folders whose writers are dead."""
+    for name in filter(_TEMPORARY.fullmatch, os.listdir(directory)):
+        with suppress(OSError):
+            _sweep_one(directory, name)
 
 
 def _sweep_one(directory: int, name: str) -> None:
     file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
     with _closing(file):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _clear(directory, name)
+
+
+def _clear(directory: int, name: str) -> None:
+    try:
         os.unlink(name, dir_fd=directory)
+    except (IsADirectoryError, PermissionError):  # as Linux and macOS say of a folder
+        shutil.rmtree(name, dir_fd=directory)
 
 
 def _write_all(file: int, data: bytes) -> None:

@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from archdsl.fsio import FileTrouble, Growing, growing
 from archdsl.inputs import Misuse
 from archdsl.sweep.plan import Plan, Run
+from archdsl.train.job import TrainConfig
 from archdsl.train.signals import Flag, watched
 
 _LOOK_EVERY = 0.2  # seconds
@@ -82,6 +83,24 @@ def _gpu(name: str) -> Slot:
     if number >= len(shown):
         raise Misuse(f"--devices: there is no {name}; CUDA_VISIBLE_DEVICES={seen} shows {len(shown)}")
     return Slot(name, ("--device", "cuda"), {"CUDA_VISIBLE_DEVICES": shown[number]})
+
+
+def refuse_missing_gpus(places: Sequence[Slot], config: TrainConfig) -> None:
+    """Refuse GPUs that this machine does not have, before any run finds out."""
+    wanted = [place.name for place in places if place.name.startswith("cuda:")]
+    if not wanted and config.device != "cuda":
+        return
+    count = _gpus()
+    if missing := [name for name in wanted if int(name.removeprefix("cuda:")) >= count]:
+        raise Misuse(f"--devices: there is no {missing[0]}; torch sees {count} CUDA devices here")
+    if not count:
+        raise Misuse("--device cuda: torch sees no CUDA device here")
+
+
+def _gpus() -> int:
+    from archdsl.train import distributed  # torch, two seconds: only where GPUs are asked for
+
+    return distributed.gpus()
 
 
 def command(plan: Plan, run: Run, out: Path, slot: Slot) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,14 +17,18 @@ from archdsl.inputs import STDIN, Misuse
 from archdsl.sweep import children, plan, slurm, table
 from archdsl.sweep.children import Ended, Slot
 from archdsl.sweep.plan import Plan, Run
-from archdsl.train.job import Job
+from archdsl.train.job import NO_FILES, Job, TrainConfig
 from archdsl.train.trouble import TrainTrouble
 from archdsl.visible import visible
 
 Reader = Callable[[Sequence[str]], tuple[Mapping[str, Any], tuple[str, ...]]]
 """Reads words as `archdsl train` does: the values of its flags, and those that were given as words again."""
 
-_INSTEAD = {"variant": "--variant: a sweep takes --variants", "resume": "--resume: a sweep goes on by itself"}
+_INSTEAD = {
+    "variant": "--variant: a sweep takes --variants",
+    "resume": "--resume: a sweep goes on by itself",
+    "sync_batch_norm": "--sync-batch-norm: each run of a sweep is one process, which has nothing to share",
+}
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Asked:
     devices: str | None = None
     slurm: bool = False
     task: int | None = None
-    form: str = "text"
+    form: str | None = None
 
     @property
     def plans(self) -> bool:
@@ -48,12 +53,9 @@ class Asked:
 
 def sweep(words: Sequence[str], read: Reader, asked: Asked) -> int:
     """Plan, write the plan down, run what is not finished, print what was found."""
-    if asked.form not in table.FORMS:
-        raise Misuse(f"--format takes {', '.join(table.FORMS)}, not {asked.form!r}")
-    if (asked.slurm or asked.task is not None) and (asked.jobs != 1 or asked.devices is not None):
-        raise Misuse("--jobs and --devices are for runs on this machine, not for --slurm or --task")
-    if asked.slurm and asked.task is not None:
-        raise Misuse("--slurm writes what then gives each --task: one of them")
+    _refuse_idle(asked)
+    if "TORCHELASTIC_RUN_ID" in os.environ or os.environ.get("WORLD_SIZE", "1") != "1":
+        raise Misuse("a sweep starts its runs itself, each as one process: start it once, without torchrun")
     try:
         return _sweep(words, read, asked)
     except TrainTrouble as trouble:
@@ -61,14 +63,33 @@ def sweep(words: Sequence[str], read: Reader, asked: Asked) -> int:
         return trouble.exit_code
 
 
+def _refuse_idle(asked: Asked) -> None:
+    """Nothing that was asked for is passed over."""
+    if asked.form is not None and asked.form not in table.FORMS:
+        raise Misuse(f"--format takes {', '.join(table.FORMS)}, not {asked.form!r}")
+    if asked.slurm and asked.task is not None:
+        raise Misuse("--slurm writes what then gives each --task: one of them")
+    if not asked.slurm and asked.task is None:
+        return
+    if asked.jobs != 1 or asked.devices is not None:
+        raise Misuse("--jobs and --devices are for runs on this machine, not for --slurm or --task")
+    if asked.form is not None:
+        raise Misuse("--format is for the table, which --slurm and --task do not print; --jobs 0 does")
+
+
 def _sweep(words: Sequence[str], read: Reader, asked: Asked) -> int:
     flags, options = read(words)
     out, old, new = _planned(flags, options, asked)
     flags, options = read([*new.options, new.spec])
     places = children.slots(max(asked.jobs, 1), asked.devices, options)
+    config = _config(flags)
+    if asked.jobs and not asked.slurm:
+        children.refuse_missing_gpus(places, config)
     runs, code = _digested(new, flags)
     if code:
         return code
+    if old is None:
+        plan.refuse_twins(runs)
     new = new.model_copy(update={"runs": runs})
     if old is None and (strange := [run.name for run in runs if (out / run.name).exists()]):
         raise Misuse(f"{out} holds {strange[0]}, which is of no sweep: choose another --out")
@@ -107,10 +128,17 @@ def _first(
     return out, plan.read(out), Plan(spec=path, options=options, runs=runs)
 
 
+def _config(flags: Mapping[str, Any]) -> TrainConfig:
+    """The options that all runs share, checked."""
+    ignored = ("path", "parameter", "network", "variant", "recipe", "change")
+    config = training.config({name: value for name, value in flags.items() if name not in ignored})
+    if config.data not in NO_FILES and config.data_dir is None:
+        raise Misuse(f"--data {config.data} is not part of archdsl: say where it is with --data-dir")
+    return config
+
+
 def _digested(wanted: Plan, flags: Mapping[str, Any]) -> tuple[tuple[Run, ...], int]:
     """The runs with their digests: every network is built and every recipe checked before the first of them runs."""
-    ignored = ("path", "parameter", "network", "variant", "recipe", "change")
-    training.config({name: value for name, value in flags.items() if name not in ignored})
     digests: dict[tuple[str | None, tuple[str, ...]], str] = {}
     for variant in dict.fromkeys(run.variant for run in wanted.runs):
         request = commands.request(flags["parameter"], flags["network"], variant)
@@ -142,12 +170,15 @@ def _done(out: Path, wanted: Plan, asked: Asked, places: Sequence[Slot]) -> int:
 def _array(out: Path, wanted: Plan) -> int:
     path = out / slurm.FILE
     write_atomic(path, slurm.script(wanted, out).encode())
-    say(f"{path}: a job array of {len(wanted.runs)}, for sbatch; afterwards {_again(out)} prints the table\n")
+    count = len(wanted.runs)
+    say(f"{path}: a job array of {count}, for sbatch; afterwards {_again(out, ' --jobs 0')} prints the table\n")
+    if count > slurm.USUAL:
+        tell(f"Slurm takes {slurm.USUAL:,} tasks of an array unless its MaxArraySize is larger: scontrol show config\n")
     return Exit.CLEAN
 
 
-def _again(out: Path) -> str:
-    return f"`archdsl sweep {shlex.quote(str(out))}`"
+def _again(out: Path, more: str = "") -> str:
+    return f"`archdsl sweep {shlex.quote(str(out))}{more}`"
 
 
 def _all(out: Path, wanted: Plan, asked: Asked, places: Sequence[Slot]) -> int:
@@ -155,7 +186,7 @@ def _all(out: Path, wanted: Plan, asked: Asked, places: Sequence[Slot]) -> int:
     if len(rest) < len(wanted.runs):
         tell(f"{len(wanted.runs) - len(rest)} of {len(wanted.runs)} are finished\n")
     ended = children.all_of(wanted, rest if asked.jobs else [], out, places, tell)
-    say(table.FORMS[asked.form](table.entries(wanted, out)))
+    say(table.FORMS[asked.form or "text"](table.entries(wanted, out)))
     return _told(out, ended)
 
 

@@ -19,7 +19,7 @@ from archdsl.visible import visible
 FILE = "sweep.json"
 MOST = 10_000  # runs of one sweep
 _LARGEST = 1 << 26
-_SEED = 2**31 - 1
+_SEED, _DIGITS = 2**31 - 1, 10
 _STRICT = ConfigDict(strict=True, extra="forbid", frozen=True)
 _ODD = re.compile(r"[^A-Za-z0-9._=-]+")
 
@@ -58,6 +58,7 @@ class Plan(BaseModel):
 
 def crossed(stem: str, variants: str | None, changes: Sequence[str], seeds: str) -> tuple[Run, ...]:
     """Each variant with each combination of settings with each seed; a file without `--variants` goes by its name."""
+    _refuse_twice([change.partition("=")[0] for change in changes])
     rows = [None] if variants is None else _parts(variants.replace("-", "_"), "--variants")  # no name has a hyphen
     points = list(itertools.product(*map(_choices, changes)))
     numbers = _seeds(seeds)
@@ -105,6 +106,17 @@ def differences(old: Plan, new: Plan) -> Iterator[str]:
         yield f"the network or the recipe of {_some(sorted(changed))} is another in {new.spec} by now"
 
 
+def refuse_twins(runs: Sequence[Run]) -> None:
+    """Runs that differ only in how their settings are written would be counted as settings of their own."""
+    first: dict[tuple[str | None, int, str], Run] = {}
+    for run in runs:
+        other = first.setdefault((run.variant, run.seed, run.digest), run)
+        if other is not run:
+            pairs = [pair for pair in zip(other.changes, run.changes, strict=True) if pair[0] != pair[1]]
+            one, two = (", ".join(f"--set {pair[n]}" for pair in pairs) for n in (0, 1))
+            raise Misuse(f"{one} and {two} are the same recipe: each needs to be asked for once")
+
+
 def _options(plan: Plan) -> str:
     return shlex.join(plan.options) or "none"
 
@@ -125,7 +137,7 @@ def _parts(text: str, flag: str) -> list[str]:
 def _seeds(text: str) -> list[int]:
     """`3` is 0, 1 and 2; `4,7` are those two, `4,` is that one."""
     parts = _parts(text, "--seeds")
-    if not all(part.isascii() and part.isdigit() and int(part) <= _SEED for part in parts):
+    if not all(part.isascii() and part.isdigit() and len(part) <= _DIGITS and int(part) <= _SEED for part in parts):
         raise Misuse(f"--seeds takes how many, such as 3, or which, such as 4,7; not {text[:80]!r}")
     if "," in text:
         return list(dict.fromkeys(map(int, parts)))
@@ -134,12 +146,23 @@ def _seeds(text: str) -> list[int]:
     return list(range(int(text)))
 
 
+def _refuse_twice(keys: Sequence[str]) -> None:
+    """A key that is set twice has the last value alone, and its runs the names of all."""
+    plain = [_key(key) for key in keys]
+    if twice := [key for key in dict.fromkeys(plain) if plain.count(key) > 1]:
+        raise Misuse(f"--set {twice[0]} is there twice: give all its values at once, as --set {twice[0]}=A,B")
+
+
+def _key(key: str) -> str:
+    return key.strip().removeprefix("recipe.")
+
+
 def _choices(change: str) -> list[str]:
     """`optimizer.lr=0.1,0.05` as two changes. Commas inside brackets or quotes part nothing."""
     key, sign, text = change.partition("=")
     if not sign:
         raise Misuse(f"--set takes KEY=VALUE or KEY=VALUE,VALUE, such as --set optimizer.lr=0.1,0.05, not {change!r}")
-    if key.strip().removeprefix("recipe.") == "seed":
+    if _key(key) == "seed":
         raise Misuse("--set seed: a sweep takes its seeds from --seeds")
     return list(dict.fromkeys(f"{key.strip()}={value}" for value in _values(text)))
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from archdsl.sweep.plan import Plan
 
 FILE = "sweep.sbatch"
+USUAL = 1001  # tasks of an array: Slurm's MaxArraySize where a cluster does not say otherwise
 _GRACE = 120  # seconds to finish a step and save
 
 _SCRIPT = """\
@@ -37,6 +38,7 @@ while [ "$fired" ]; do  # a signal ends the waiting, not the run
     ended=$?
     [ "$ended" = 127 ] || code=$ended
 done
+[ "$code" = 138 ] && code=75  # USR1 found it before it could catch any
 if [ "$code" = 75 ] && [ "$again" ]; then
     scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}"
 fi

@@ -27,6 +27,7 @@ from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from archdsl.fsio import FileTrouble
+from archdsl.train import meeting
 from archdsl.train.data.images import Split
 from archdsl.train.identity import Identity, differences
 from archdsl.train.job import TrainConfig
@@ -35,6 +36,8 @@ from archdsl.train.trouble import Lost, Misfit, TrainTrouble
 _GRACE = 5.0  # seconds that ranks have to say that they are there, once one has found that another is not
 _OF_A_COLLECTIVE = ("gloo", "ProcessGroup", "caused pair closure")  # the last is gloo's, too, without its name
 _TOLD = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+# Options that may differ by machine. What `--set` changes is part of the recipe, which is compared by itself.
+_OWN = ("data_dir", "out", "teacher", "workers", "worker_timeout", "threads", "unofficial", "download", "changes")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +57,8 @@ class Team:
     """One process alone; all that ranks do together costs it nothing."""
 
     rank, size = 0, 1
+    launch: dist.Store | None = None
+    """What all attempts of a launch share, where a launcher may start this again."""
 
     @property
     def leads(self) -> bool:
@@ -99,12 +104,17 @@ class Team:
         """Do `work` on the leader alone; all get its text, or raise what went wrong there as `TrainTrouble`."""
         return work() or ""
 
-    def alike(self, known: Identity) -> None:
+    def alike(self, known: Identity, what: str = "another run") -> None:
         """Raise `Misfit` where ranks were given another network, recipe or data set, of which this is the identity."""
         first, *others = map(json.loads, self.gathered(json.dumps(known).encode()))
         for rank, other in enumerate(others, 1):
             if another := differences(first, other):
-                raise Misfit(f"rank {rank} has another run than rank 0: {another}")
+                raise Misfit(f"rank {rank} has {what} than rank 0: {another}")
+
+    def opened(self) -> None:
+        """The run folder is this run's: should the ranks be started again, they go on in it."""
+        if self.launch is not None and self.leads:
+            meeting.open_to_later(self.launch)
 
     @contextmanager
     def watched(self) -> Generator[None]:
@@ -124,8 +134,10 @@ def present() -> Team:
 class Ranks(Team):
     """One of several processes."""
 
-    def __init__(self, store: dist.Store, rank: int, size: int, timeout: float) -> None:
-        self.store, self.rank, self.size, self.timeout = store, rank, size, timeout
+    def __init__(
+        self, store: dist.Store, rank: int, size: int, timeout: float, launch: dist.Store | None = None
+    ) -> None:
+        self.store, self.rank, self.size, self.timeout, self.launch = store, rank, size, timeout, launch
         self.wrapped: list[DistributedDataParallel] = []
 
     def averaged(self, model: nn.Module) -> nn.Module:
@@ -193,10 +205,13 @@ class Ranks(Team):
         except RuntimeError as error:
             if not _is_of_a_collective(error):
                 raise
-            missing = self._missing()
-            who = f"rank{'s' * (len(missing) > 1)} {', '.join(map(str, missing)) or 'unknown'}"
-            how = f"dead, or silent for {self.timeout:g} s"
-            raise Lost(f"{who} of {self.size} lost: {how}; --resume goes on from the newest checkpoint") from None
+            raise Lost(f"{self._lost()}; --resume goes on from the newest checkpoint") from None
+
+    def _lost(self) -> str:
+        if missing := self._missing():
+            who = f"rank{'s' * (len(missing) > 1)} {', '.join(map(str, missing))}"
+            return f"{who} of {self.size} lost: dead, or silent for {self.timeout:g} s"
+        return f"all {self.size} ranks answer, but they are not at the same place, or cannot reach each other"
 
     def _missing(self) -> list[int]:
         """The ranks that do not say that they are there: all others come here, too, when their own step fails."""
@@ -226,9 +241,9 @@ def expected() -> bool:
     return all(name in os.environ for name in _TOLD) and os.environ["WORLD_SIZE"] != "1"
 
 
-def restarted() -> bool:
-    """Whether `torchrun` has started the ranks again, because one was lost."""
-    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
+def _restartable() -> bool:
+    """Whether `torchrun` started this process, be it alone: it may start it again."""
+    return all(name in os.environ for name in (*_TOLD, "TORCHELASTIC_RUN_ID"))
 
 
 def speaker() -> str:
@@ -237,17 +252,38 @@ def speaker() -> str:
 
 
 def as_rank(config: TrainConfig) -> TrainConfig:
-    """The options as one of several ranks takes them: all need one folder, and after a restart they go on in it."""
-    if not expected():
+    """The options as a launched process takes them: all ranks have the same, and after a restart they go on.
+
+    Only in a folder that an attempt of the same launch has begun: another's is refused as often as it is asked for.
+    """
+    team = present()
+    if (launch := team.launch) is None:
         return config
     if config.out is None:
-        raise Misfit("several ranks need one run folder: give --out, or a restart could not find its checkpoints")
-    return config.model_copy(update={"resume": config.resume or restarted()})
+        raise Misfit("ranks need a run folder, or a restart could not find its checkpoints: give --out")
+    team.alike(_shared(config), "other options")
+    again = team.from_leader(lambda: "again" if meeting.opened_earlier(launch) else "")
+    return config.model_copy(update={"resume": config.resume or bool(again)})
+
+
+def _shared(config: TrainConfig) -> Identity:
+    """The options that must be the same on all ranks, or they would not do the same steps in the same order."""
+    options = config.model_dump(mode="json", exclude=set(_OWN))
+    return {f"--{name.replace('_', '-')}": value for name, value in options.items()}
 
 
 def neighbours() -> int:
     """How many ranks share this machine."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if expected() else 1
+
+
+def gpus() -> int:
+    """How many there are on this machine, and for this process."""
+    return torch.cuda.device_count()
+
+
+def _on_gpus(config: TrainConfig) -> bool:
+    return config.device != "cpu" and torch.cuda.is_available()
 
 
 def _gpu(number: int, count: int) -> int:
@@ -263,25 +299,16 @@ def assembled(config: TrainConfig) -> Generator[None]:
     A rank takes the GPU of its number. `Lost` where the others are not found within the timeout.
     """
     if not expected():
-        yield
+        with _alone(config):
+            yield
         return
-    timeout, cuda = config.timeout, config.device != "cpu" and torch.cuda.is_available()
-    if cuda:
-        torch.cuda.set_device(_gpu(int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()))
-    wait = timedelta(seconds=timeout)
-    try:
-        store, rank, size = next(rendezvous("env://", timeout=wait))
-        backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
-        dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=wait)
-    except (RuntimeError, ValueError) as error:
-        raise Lost(f"the ranks did not find each other within {timeout:g} s: {str(error).splitlines()[0]}") from None
-    team = Ranks(store, rank, size, timeout)
+    team = _met(config)
     _teams.append(team)
     try:
         with team.watched():
             yield
     except BaseException:
-        if cuda:
+        if _on_gpus(config):
             _abort()
         raise
     finally:
@@ -295,6 +322,42 @@ def _abort() -> None:
     group = dist.group.WORLD
     if group is not None:
         group._get_backend(torch.device("cuda")).abort()  # pyright: ignore[reportPrivateUsage]
+
+
+@contextmanager
+def _alone(config: TrainConfig) -> Generator[None]:
+    """One process; where `torchrun` started it, it can tell those that come after it."""
+    team = Team()
+    if _restartable():
+        with _found():
+            team.launch, _, _ = next(rendezvous("env://", timeout=timedelta(seconds=config.timeout)))
+    _teams.append(team)
+    try:
+        yield
+    finally:
+        _teams.pop()
+
+
+def _met(config: TrainConfig) -> Ranks:
+    """The ranks, each of which has found all others."""
+    timeout, cuda = config.timeout, _on_gpus(config)
+    if cuda:
+        torch.cuda.set_device(_gpu(int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()))
+    wait = timedelta(seconds=timeout)
+    with _found():
+        launch, rank, size = next(rendezvous("env://", timeout=wait))
+        store = meeting.met(launch, rank, size, timeout)
+        backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=wait)
+    return Ranks(store, rank, size, timeout, launch)
+
+
+@contextmanager
+def _found() -> Generator[None]:
+    try:
+        yield
+    except (RuntimeError, ValueError) as error:
+        raise Lost(f"the ranks did not find each other: {str(error).splitlines()[0]}") from None
 
 
 def unshared(forward: nn.Module, last: bool):

@@ -88,6 +88,7 @@ def train(config: TrainConfig, job: Job, console: Console, hardware: Hardware | 
         if step and (rows := _finished(int(step), config, job, images, where, out, team, console)):
             return rows
         team.from_leader(lambda: folder.open_(out, job, recipe, config))
+        team.opened()
         chance.seed_all(recipe.seed)
         model = network.build(out / folder.MODEL, job)
         network.check_evaluation(model, recipe)

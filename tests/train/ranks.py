@@ -65,6 +65,10 @@ PLACES = {
 """What a rank does, by the function that is under way."""
 
 
+MINUTE = timedelta(seconds=60)
+stores: list[dist.TCPStore] = []
+
+
 def main() -> None:
     torch.set_num_threads(1)
     run.load = given
@@ -81,10 +85,13 @@ def launch(request: dict[str, Any]) -> dict[str, Any]:
     """Run `job` with `options` on `size` ranks, `recipe` changing its recipe.
 
     `fault` says what happens to which rank at which step; `signals` are those that are sent, each the seconds after all
-    listen, its name, and to which ranks.
+    listen, its name, and to which ranks. With `restarts` it is another attempt of the launch before: the same store.
+    `own` are options that a rank alone was given.
     """
     size, out = request["size"], Path(request["options"]["out"])
-    store = dist.TCPStore("localhost", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=60))
+    if not request.get("restarts"):
+        stores[:] = [dist.TCPStore("localhost", 0, is_master=True, wait_for_workers=False, timeout=MINUTE)]
+    (store,) = stores
     began = time.monotonic()
     listens, tells = os.pipe()
     pids = [child(rank, size, store.port, request, tells) for rank in range(size)]
@@ -145,16 +152,17 @@ def child(rank: int, size: int, port: int, request: dict[str, Any], tells: int) 
         return pid
     code = 70
     try:
-        if size > 1:
+        if size > 1 or "restarts" in request:
             names = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size}
             os.environ.update({name: str(value) for name, value in names.items()})
-            os.environ.update(MASTER_ADDR="localhost", MASTER_PORT=str(port), TORCHELASTIC_USE_AGENT_STORE="True")
-            os.environ["TORCHELASTIC_RESTART_COUNT"] = str(request.get("restarts", 0))
+            os.environ.update(MASTER_ADDR="localhost", MASTER_PORT=str(port))
+            os.environ.update(TORCHELASTIC_USE_AGENT_STORE="True", TORCHELASTIC_RUN_ID="none")
         out = Path(request["options"]["out"])
         said(out, rank).unlink(missing_ok=True)
         prepare(rank, request)
         listen(heard_by(out, rank), tells, request.get("deaf", 0))
-        options = {name: as_is(value) for name, value in request["options"].items() if name != "out"}
+        given = {**request["options"], **request.get("own", {}).get(str(rank), {})}
+        options = {name: as_is(value) for name, value in given.items() if name != "out"}
         code, text = go(out, asked(request), **options)
         said(out, rank).write_text(text + moved())
     except BaseException:

@@ -8,18 +8,23 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 import torch
 from harness import digest
 from launching import Launch, launch
 from safetensors.torch import load_file
+from soak import Tally, scaled
 from torch.distributed import HashStore
 
-from archdsl.train import checkpoint, distributed
-from archdsl.train.distributed import Ranks
-from archdsl.train.trouble import Lost
+from archdsl.train import checkpoint, distributed, meeting
+from archdsl.train.distributed import Ranks, Team
+from archdsl.train.job import TrainConfig
+from archdsl.train.trouble import Lost, Misfit
 
 __all__ = ["launch"]  # a fixture
 
@@ -155,28 +160,122 @@ def test_what_several_ranks_need(tmp_path: Path, launch: Launch):
     assert "a batch of 3 cannot be shared by 2 ranks: each needs two images" in done["texts"][0]
 
 
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--max-restarts", "1"]
+def test_a_restart_goes_on_only_in_what_its_own_launch_began(tmp_path: Path, launch: Launch):
+    """Of one process, too: what an earlier launch left is refused as often as torchrun tries."""
+    out = tmp_path / "a"
+    fault = {"rank": 0, "step": 5, "what": "SIGKILL"}
+    assert launch(out, 1, "chance", options={"save_steps": 3}, restarts=0, fault=fault)["codes"] == [-9]
+    again = launch(out, 1, "chance", options={"save_steps": 3}, restarts=1)
+    assert again["codes"] == [0], again["texts"]
+    assert "going on after step 3" in again["texts"][0]
+    for size in (1, 2):
+        for restarts in (0, 1):
+            done = launch(out, size, "chance", restarts=restarts)
+            assert done["codes"] == [3] * size
+            assert all("already holds a run: add --resume to go on with it" in text for text in done["texts"])
+
+
+def test_what_a_launcher_starts_needs_a_folder(monkeypatch: pytest.MonkeyPatch):
+    team = Team()
+    team.launch = HashStore()
+    monkeypatch.setattr(distributed, "_teams", [team])
+    with pytest.raises(Misfit, match="a restart could not find its checkpoints: give --out"):
+        distributed.as_rank(TrainConfig())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("save_steps", 3, "--save-steps was none, is 3"),
+        ("micro_batch", 5, "--micro-batch was none, is 5"),
+        ("resume", True, "--resume was false, is true"),
+    ],
+)
+def test_ranks_with_other_options_are_refused(tmp_path: Path, launch: Launch, name: str, value: Any, said: str):
+    done = launch(tmp_path / "a", 2, own={"1": {name: value}})
+    assert done["codes"] == [1, 1], done["texts"]
+    assert all(f"rank 1 has other options than rank 0: {said}" in text for text in done["texts"])
+
+
+def test_ranks_that_all_answer_are_not_called_lost(monkeypatch: pytest.MonkeyPatch):
+    store = HashStore()
+    store.set("archdsl/here/1", "1")
+    team = Ranks(store, 0, 2, timeout=2.0)
+    with pytest.raises(Lost, match="all 2 ranks answer, but they are not at the same place"), team.watched():
+        raise RuntimeError("gloo: no")
+
+
+def test_ranks_do_not_meet_those_of_an_earlier_attempt():
+    """Whoever comes first: what the dead have left in the store speaks of them, not of these."""
+    store, found = HashStore(), set[str]()
+
+    def attempt(first: int) -> None:
+        places: dict[int, Any] = {}
+        ranks = [Thread(target=lambda r=r: places.update({r: meeting.met(store, r, 3, 10.0)})) for r in range(3)]
+        ranks[first].start()
+        time.sleep(0.2)
+        for rank in (rank for rank in ranks if rank is not ranks[first]):
+            rank.start()
+        for rank in ranks:
+            rank.join()
+        places[0].set("name", str(first))
+        assert [place.get("name") for place in places.values()] == [str(first).encode()] * 3
+        found.add(places[1].get("name").decode())
+
+    for first in (0, 1, 2, 1):
+        attempt(first)
+    assert found == {"0", "1", "2"}
+
+
+def test_a_rank_that_does_not_come_is_named():
+    with pytest.raises(Lost, match=r"ranks 1, 2 of 3 did not come within 0\.1 s"):
+        meeting.met(HashStore(), 0, 3, 0.1)
+    with pytest.raises(Lost, match=r"rank 0 did not call this rank within 0\.1 s"):
+        meeting.met(HashStore(), 1, 3, 0.1)
+
+
+SCRIPT = """\
+import sys; sys.path.insert(0, {here!r})
+import os, pathlib, ranks
+ranks.run.load = ranks.few
+kill = int(os.environ['TORCHELASTIC_RESTART_COUNT']) < int(sys.argv[2])
+fault = {{'rank': int(os.environ['WORLD_SIZE']) - 1, 'step': 5, 'what': 'SIGKILL'}} if kill else None
+ranks.prepare(int(os.environ['RANK']), {{'fault': fault}})
+code, text = ranks.go(pathlib.Path(sys.argv[1]), ranks.JOBS['chance'], save_steps=3, report=False)
+print(text); sys.exit(code)
+"""
+
+
+def torchrun(out: Path, kills: int, ranks: int = 2, restarts: int = 2) -> subprocess.CompletedProcess[str]:
+    """The real launcher, which this file otherwise stands in for; the last rank dies in the first `kills` attempts."""
+    script = out.parent / "rank.py"
+    script.write_text(SCRIPT.format(here=str(Path(__file__).parent)))
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(ranks)]
+    command += ["--master-port", "29655", "--max-restarts", str(restarts), str(script), str(out), str(kills)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+def test_torchrun_restarts_killed_ranks_and_takes_over_no_other_folder(tmp_path: Path):
+    out = tmp_path / "a"
+    done = torchrun(out, kills=2)  # at step 5, then again from step 3
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "going on after step 3" in done.stdout
+    refused = torchrun(out, kills=0, restarts=1)
+    assert refused.returncode == 1
+    assert "test error" not in refused.stdout
+    assert refused.stdout.count("rank 0: error:") == refused.stdout.count("already holds a run") / 2 == 2
 
 
 @pytest.mark.prove
 @pytest.mark.promised("R23", of="ranks that torchrun restarted")
-def test_torchrun_restarts_a_killed_rank(tmp_path: Path):
-    """The real launcher, which this file otherwise stands in for, once."""
-    script = tmp_path / "rank.py"
-    script.write_text(
-        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "import os, pathlib, ranks\n"
-        "ranks.run.load = ranks.few\n"
-        "first = os.environ['TORCHELASTIC_RESTART_COUNT'] == '0'\n"
-        "fault = {'rank': 1, 'step': 5, 'what': 'SIGKILL'} if first and sys.argv[2] == 'kill' else None\n"
-        "ranks.prepare(int(os.environ['RANK']), {'fault': fault})\n"
-        "code, text = ranks.go(pathlib.Path(sys.argv[1]), ranks.JOBS['chance'], save_steps=3, report=False)\n"
-        "print(text); sys.exit(code)\n"
-    )
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    for how in ("kill", "whole"):
-        command = [*TORCHRUN, "--master-port", "29655", str(script), str(tmp_path / how), how]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+def test_what_torchrun_restarted_ends_in_the_same_bits(tmp_path: Path, ranks: int, soak: Tally):
+    assert torchrun(tmp_path / "whole", 0, ranks).returncode == 0
+    soak.cases = scaled(5)
+    for number in range(soak.cases):
+        out = tmp_path / str(number)
+        done = torchrun(out, 1 + number % 2, ranks)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert ("going on after step 3" in done.stdout) == (how == "kill")
-    assert digest(tmp_path / "kill") == digest(tmp_path / "whole")
+        assert "going on after step 3" in done.stdout
+        assert digest(out) == digest(tmp_path / "whole")

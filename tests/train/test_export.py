@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,7 @@ def test_tensors_of_the_preparation_go_along(tmp_path: Path, monkeypatch: pytest
         ("hub", Request(), {"fold": True}, "the module's text, in which the batch norms still are"),
         ("safetensors", Request(), {"batch": 2}, "takes any number of samples"),
         ("torchscript", Request(), {"checkpoint": "best"}, "a spec has no checkpoints"),
+        ("torchscript", Request(), {"output": ""}, "--output is empty: give a name"),
     ],
 )
 def test_flags_that_do_not_fit_are_refused(spec: str, target: str, request_: Request, more: Any, words: str) -> None:
@@ -274,7 +276,7 @@ def test_nothing_is_written_where_the_answers_are_others(
 
 def test_a_network_that_torch_cannot_write_is_told_with_the_reason() -> None:
     found, _ = of_source("net", NET.replace("relu", "fractional_max_pool(ratio=0.7)"))
-    with pytest.raises(Misfit, match=r"PyTorch cannot write net as onnx: .*fractional_max_pool2d"):
+    with pytest.raises(Misfit, match=r"as onnx: .*fractional_max_pool2d.*; --to safetensors and --to hub take"):
         table.trial(found, onnx.TARGET)
 
 
@@ -297,6 +299,35 @@ def test_a_network_whose_answers_are_no_numbers_is_refused() -> None:
         table.trial(found, torch_export.TARGET)
 
 
+@pytest.mark.parametrize("target", ["torchscript", "safetensors"])
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        (".", "cannot write .: it is a folder: give a name in it"),
+        ("/", "cannot write /: it is a folder: give a name in it"),
+        ("net.arch", "cannot write net.arch: it is there already: remove it, or choose another name"),
+        ("a" * 300, "File name too long"),
+    ],
+)
+def test_a_name_that_is_taken_is_refused(spec: str, target: str, output: str, words: str) -> None:
+    done = CliRunner().invoke(cli.app, ["export", spec, "--to", target, "-o", output])
+    assert done.exit_code == Exit.FILES
+    assert words in done.stderr
+    assert os.listdir() == ["net.arch"]
+    assert Path("net.arch").read_text() == NET
+
+
+def test_a_seed_has_a_bound(spec: str) -> None:
+    done = CliRunner().invoke(cli.app, ["export", spec, "--to", "torchscript", "--seed", "9" * 30])
+    assert done.exit_code == Exit.MISUSE
+
+
+def test_where_no_batch_norm_is_there_is_nothing_to_fold(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(spec).write_text(NET.replace("-> bn ", ""))
+    assert export(spec, "torchscript", fold=True) == Exit.FINDINGS
+    assert "--fold-bn: net has no batch norm" in capsys.readouterr().err
+
+
 def test_a_folder_that_is_there_stays(spec: str) -> None:
     Path("there").mkdir()
     Path("there", "mine").touch()
@@ -306,8 +337,21 @@ def test_a_folder_that_is_there_stays(spec: str) -> None:
     assert os.listdir("there") == ["mine"]
 
 
+def test_what_a_killed_export_left_is_cleared_away(tmp_path: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        os.rename = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+        write_folder(tmp_path / "a", {"a": b"1"})
+        os._exit(0)
+    os.waitpid(child, 0)
+    (left,) = os.listdir(tmp_path)
+    assert left.startswith(".archdsl-")
+    write_folder(tmp_path / "a", {"a": b"1"})
+    assert os.listdir(tmp_path) == ["a"]
+
+
 def test_a_folder_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> int:
+    def full(*_: object, **__: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     write_folder(tmp_path / "first", {"a": b"1", "b": b"2"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import statistics
@@ -96,6 +97,8 @@ def test_settings_that_look_alike_in_a_folders_name_are_numbered() -> None:
         (("net", None, [], "4,4"), "--seeds has 4 twice"),
         (("net", None, [], "2147483648,"), "--seeds takes how many"),
         (("net", None, ["batch=1,2"], "9999"), "at most 10,000 runs"),
+        (("net", None, [], "9" * 5000), "--seeds takes how many"),
+        (("net", None, ["batch=1,2", "epochs=3", "recipe.batch=4"], "1"), "--set batch is there twice: .* batch=A,B"),
     ],
 )
 def test_what_cannot_be_planned_is_refused(given: Sequence[object], words: str) -> None:
@@ -119,14 +122,49 @@ def test_what_cannot_be_planned_is_refused(given: Sequence[object], words: str) 
         (("--out", "OUT", "--slurm", "--jobs", "2"), 2, "not for --slurm"),
         (("--out", "OUT", "--slurm", "--devices", "cuda:0"), 2, "not for --slurm"),
         (("--out", "OUT", "--slurm", "--task", "1"), 2, "one of them"),
+        (("--out", "OUT", "--slurm", "--format", "csv"), 2, "--format is for the table"),
+        (("--out", "OUT", "--task", "0", "--format", "text"), 2, "--format is for the table"),
+        (("--out", "OUT", "--sync-batch-norm"), 2, "each run of a sweep is one process"),
+        (
+            ("--out", "OUT", "--set", "optimizer.lr=0.1,0.10"),
+            2,
+            "--set optimizer.lr=0.1 and --set optimizer.lr=0.10 are",
+        ),
+        (("--out", "OUT", "--data", "folder"), 2, "say where it is with --data-dir"),
+        (("--out", "OUT", "--devices", "cuda:0,cuda:7"), 2, "there is no cuda:7; torch sees 1 CUDA device"),
     ],
 )
-def test_a_mistake_is_said_before_anything_runs(spec: Path, words: Sequence[str], code: int, said: str) -> None:
+def test_a_mistake_is_said_before_anything_runs(
+    spec: Path, words: Sequence[str], code: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(children, "_gpus", lambda: 1)
     out = spec.parent / "sweep"
     result = sweep(spec, *(word.replace("OUT", str(out)) for word in words))
     assert result.exit_code == code
     assert said in result.output
     assert not out.exists()
+
+
+@pytest.mark.parametrize(("name", "value"), [("WORLD_SIZE", "2"), ("TORCHELASTIC_RUN_ID", "none")])
+def test_a_sweep_is_not_for_torchrun(spec: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    assert "start it once, without torchrun" in sweep(spec, "--out", spec.parent / "sweep").stderr
+
+
+def test_a_gpu_that_is_not_there_is_missed_only_where_it_is_used(spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(children, "_gpus", lambda: 0)
+    words = (spec, "--out", spec.parent / "sweep", "--device", "cuda")
+    assert "--device cuda: torch sees no CUDA device here" in sweep(*words).stderr
+    done = sweep(*words, "--slurm")
+    assert done.exit_code == 0, done.output
+    assert f"afterwards `archdsl sweep {spec.parent / 'sweep'} --jobs 0` prints the table" in done.stdout
+    assert sweep(spec.parent / "sweep", "--jobs", 0).exit_code == 0
+
+
+def test_an_array_of_more_tasks_than_slurm_usually_takes_is_noted(spec: Path) -> None:
+    done = sweep(spec, "--out", spec.parent / "sweep", "--slurm", "--seeds", 1002)
+    assert "Slurm takes 1,001 tasks of an array unless its MaxArraySize is larger" in done.stderr
 
 
 # ---- where runs go
@@ -229,6 +267,7 @@ def test_two_devices_work_at_once_each_on_one_run_at_a_time(
 ) -> None:
     """A run ends only when a second one has come, and fails where another is on its device."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,8")
+    monkeypatch.setattr(children, "_gpus", lambda: 2)
     standing_in(MEETING)
     result = sweep(spec, "--seeds", 6, "--out", spec.parent / "sweep", "--devices", "cuda:0,cuda:1")
     assert result.exit_code == 0, result.stderr
@@ -387,6 +426,23 @@ def test_one_run_alone_has_no_deviation(swept: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert f"1/2   {errors(swept / 'narrow_net-seed0')[-1]:.2%} " in result.stdout
     assert "±" not in result.stdout.splitlines()[1]
+
+
+def test_a_task_that_is_told_before_it_listens_is_queued_again(spec: Path) -> None:
+    """As long as Python starts, USR1 ends it."""
+    out = spec.parent / "sweep"
+    assert sweep(spec, "--out", out, "--slurm").exit_code == 0
+    text = re.sub(r"^.* -m archdsl sweep .*$", "sleep 60 &", (out / "sweep.sbatch").read_text(), flags=re.MULTILINE)
+    queue = spec.parent / "scontrol"
+    queue.write_text(f'#!/bin/sh\necho "$@" > "{spec.parent}/queued"\n')
+    queue.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{spec.parent}:{os.environ['PATH']}"}
+    environment |= {"SLURM_ARRAY_TASK_ID": "0", "SLURM_ARRAY_JOB_ID": "4711"}
+    job = subprocess.Popen(["bash", "-c", text], env=environment)
+    time.sleep(1)
+    job.send_signal(signal.SIGUSR1)
+    assert job.wait(30) == 75
+    assert (spec.parent / "queued").read_text() == "requeue 4711_0\n"
 
 
 def test_a_task_whose_time_is_up_saves_itself_is_queued_again_and_goes_on(spec: Path) -> None:

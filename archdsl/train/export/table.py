@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from archdsl.fsio import write_atomic, write_folder
+from archdsl.fsio import FileTrouble, listed, write_atomic, write_folder
 from archdsl.render import counted
 from archdsl.train.export import hub, onnx, safe, torch_export, torchscript
 from archdsl.train.export.folding import fold
@@ -18,6 +19,7 @@ from archdsl.train.export.target import Files, Target
 from archdsl.train.trouble import Misfit, TrainTrouble
 
 TARGETS = {found.TARGET.name: found.TARGET for found in (onnx, torchscript, torch_export, safe, hub)}
+_OTHERS = "--to safetensors and --to hub take every network, for nothing is traced"
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,8 @@ def _made(subject: Subject, target: Target) -> Files:
         except TrainTrouble:
             raise
         except Exception as error:  # each exporter has its own errors, and none lists them
-            hint = "; --batch N asks for one number of samples only" if "batch" in str(error) else ""
-            raise Misfit(f"PyTorch cannot write {subject.name} as {target.name}: {_reason(error)}{hint}") from error
+            hint = "--batch N asks for one number of samples only" if "batch" in str(error) else _OTHERS
+            raise Misfit(f"PyTorch cannot write {subject.name} as {target.name}: {_reason(error)}; {hint}") from error
 
 
 def _reason(error: BaseException) -> str:
@@ -101,7 +103,10 @@ def _reason(error: BaseException) -> str:
 
 def export(subject: Subject, target: Target, path: Path, folding: bool = False) -> Exported:
     """Make, read again, compare, and only then write. Misfit where the answers are others."""
+    _refuse_taken(path, target.folder)
     made = trial(subject, target, folding)
+    if folding and not (made.subject.folded or made.subject.left):
+        raise Misfit(f"--fold-bn: {subject.name} has no batch norm")
     (verdict,) = verdicts([made])
     if not verdict.relative <= target.largest_difference:
         raise Misfit(_refusal(made, verdict))
@@ -112,6 +117,18 @@ def export(subject: Subject, target: Target, path: Path, folding: bool = False) 
     size = sum(map(len, made.files.values()))
     norms = (made.subject.folded, made.subject.left) if folding else None
     return Exported(str(path), made.subject, target, size, verdict, norms)
+
+
+def _refuse_taken(path: Path, folder: bool) -> None:
+    """Nothing is written over; an empty folder may become the export."""
+    there, cause = listed(path), ""
+    if not path.name or (path.is_dir() and not folder):
+        cause = "it is a folder: give a name in it"
+    elif there or (os.path.lexists(path) and not path.is_dir()):
+        what = "it is a folder that is not empty" if there else "it is there already"
+        cause = f"{what}: remove it, or choose another name"
+    if cause:
+        raise FileTrouble(path, "write", cause)
 
 
 def _refusal(made: Trial, verdict: Verdict) -> str:

@@ -38,7 +38,12 @@ def reopen(run: Stored, which: str = "newest") -> Reopened:
     """
     saved = _checkpoint(run, which)
     model = blank(run)
-    model.load_state_dict(_judged_weights(saved))
+    try:
+        model.load_state_dict(_judged_weights(saved))
+    except RuntimeError:
+        raise TrainTrouble(
+            f"{run.path}: the checkpoint of step {saved.step} has the weights of another network"
+        ) from None
     row = next((row for row in run.rows if row.step == saved.step), None)
     return Reopened(model.eval(), saved.step, row)
 

@@ -15,17 +15,20 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
+import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
 
 from archdsl.fsio import FileTrouble, listed, make_directory, move, read_limited, write_inside
+
+T = TypeVar("T")
 
 WEIGHTS = "model.safetensors"
 TRAINING = "training.safetensors"
@@ -83,15 +86,15 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
 def load(place: Path) -> Checkpoint:
     """The checkpoint in `place`; `Damaged` where a byte differs from what was written or a weight is no number."""
     files = _verified(place)
-    weights = safetensors.torch.load(files[WEIGHTS])
+    weights = _parsed(place, WEIGHTS, files, safetensors.torch.load)
     for name, weight in weights.items():
         if weight.is_floating_point() and not weight.isfinite().all():
             raise Damaged(f"{place.name}/{WEIGHTS}: `{name}` holds numbers that are not finite")
     return Checkpoint(
         step_of(place),
         weights,
-        safetensors.torch.load(files[TRAINING]),
-        cast("dict[str, Any]", json.loads(files[STATE])),
+        _parsed(place, TRAINING, files, safetensors.torch.load),
+        _parsed(place, STATE, files, _record),
     )
 
 
@@ -222,6 +225,21 @@ def _sealed(manifest: dict[str, object]) -> bytes:
 
 def _seal(manifest: object) -> str:
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
+def _parsed(place: Path, name: str, files: Mapping[str, bytes], parse: Callable[[bytes], T]) -> T:
+    """What a file says whose bytes are those that its manifest speaks of: who wrote both may have written anything."""
+    try:
+        return parse(files[name])
+    except (safetensors.SafetensorError, ValueError, KeyError, RecursionError):
+        raise Damaged(f"{place.name}/{name} is nothing that a checkpoint holds") from None
+
+
+def _record(data: bytes) -> dict[str, Any]:
+    found = json.loads(data)
+    if not isinstance(found, dict):
+        raise ValueError
+    return cast("dict[str, Any]", found)
 
 
 def _verified(place: Path) -> dict[str, bytes]:

@@ -93,6 +93,7 @@ class Optimizer:
         self.names = {p: name for name, p in model.named_parameters() if p.requires_grad}
         by_name = treatments(model, recipe.rules)
         self.inner = _build(recipe, _groups(self.names, by_name, recipe))
+        self.entries = _entries(recipe)
         self.skips = bool(self.inner.defaults.get("fused"))
         """Whether a step can be left out by the kernel itself, where its `found_inf` says so."""
         self._remember_from_the_start()
@@ -133,23 +134,23 @@ class Optimizer:
         return [p.grad for p in self.names if p.grad is not None]
 
     def tensors(self) -> dict[str, Tensor]:
-        """The optimiser's memory, as `<parameter>/<entry>`, for a checkpoint."""
+        """The optimiser's memory, as `<parameter>/<entry>`, for a checkpoint.
+
+        Every entry is there: one that a parameter gets with its first gradient is empty until then.
+        """
         return {
-            f"{name}/{entry}": value
+            f"{name}/{entry}": self.inner.state[parameter].get(entry, torch.empty(0))
             for parameter, name in self.names.items()
-            for entry, value in self.inner.state[parameter].items()
-            if isinstance(value, Tensor)
+            for entry in self.entries
         }
 
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """Put back what `tensors` gave."""
-        entries: dict[str, dict[str, Tensor]] = {}
-        for full_name, value in tensors.items():
-            name, entry = full_name.rsplit("/", 1)
-            entries.setdefault(name, {})[entry] = value
+        """Put back what `tensors` gave. KeyError where it is not all there."""
         for parameter, name in self.names.items():
-            for entry, value in entries.get(name, {}).items():
-                self.inner.state[parameter][entry] = _like(parameter, value)
+            for entry in self.entries:
+                value = tensors[f"{name}/{entry}"]
+                if value.numel():
+                    self.inner.state[parameter][entry] = _like(parameter, value)
 
 
 def _like(parameter: nn.Parameter, value: Tensor) -> Tensor:
@@ -169,6 +170,17 @@ def _groups(names: dict[nn.Parameter, str], by_name: dict[str, Treatment], recip
         {"params": parameters, "multiplier": lr, "weight_decay": decay * share}
         for (lr, share), parameters in members.items()
     ]
+
+
+def _entries(recipe: Recipe) -> tuple[str, ...]:
+    """What the optimiser keeps of a parameter from one step to the next."""
+    match recipe.optimizer:
+        case Sgd(momentum=m, momentum_to=later):
+            return ("momentum_buffer",) if m or later else ()
+        case RmsProp(momentum=m):
+            return ("step", "square_avg", *(("momentum_buffer",) if m else ()))
+        case _:
+            return "step", "exp_avg", "exp_avg_sq"
 
 
 def _build(recipe: Recipe, groups: Iterable[dict[str, object]]) -> torch.optim.Optimizer:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from archdsl.ice import version
 from archdsl.train import chance
@@ -77,13 +77,15 @@ def restore(plan: Plan, stepper: Stepper, saved: Checkpoint) -> Progress:
     """Put everything where it was when `saved` was made. `TrainTrouble` where it lacks a part."""
     try:
         return _put_back(stepper, saved)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:  # whole, but written by another version
+    except KeyError as key:
+        reason = f"it lacks {key.args[0]}"
+    except (TypeError, ValueError, AttributeError, RuntimeError) as error:  # whole, but written by another version
         reason = " ".join(str(error).split())
-        raise TrainTrouble(f"{plan.out}: the checkpoint of step {saved.step} does not fit this run: {reason}") from None
+    raise TrainTrouble(f"{plan.out}: the checkpoint of step {saved.step} does not fit this run: {reason}")
 
 
 def _put_back(stepper: Stepper, saved: Checkpoint) -> Progress:
-    stepper.model.load_state_dict(saved.weights)
+    _load(stepper.model, saved.weights)
     stepper.optimizer.load(_below("optimizer/", saved.training))
     leads = float(stepper.team.leads)  # the sums of all ranks go on in the leader's
     stepper.sums.copy_(saved.training["sums"] * leads)
@@ -92,10 +94,19 @@ def _put_back(stepper: Stepper, saved: Checkpoint) -> Progress:
         stepper.scaler.load_state_dict(scale)
     progress = _progress(saved.state["progress"])
     if stepper.average:
-        stepper.average.model.load_state_dict(_below("average/", saved.training))
+        _load(stepper.average.model, _below("average/", saved.training))
         stepper.average.updates = progress.average_updates
+    _check_ranks(stepper.team, saved)
     _restore_chance(stepper.team.rank, saved)
     return progress
+
+
+def _load(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """torch itself goes on without how many batches a norm has seen, which files of 2018 did not have."""
+    for name in model.state_dict():
+        if name not in tensors:
+            raise KeyError(name)
+    model.load_state_dict(tensors)
 
 
 def _chance() -> bytes:
@@ -104,8 +115,15 @@ def _chance() -> bytes:
     return safetensors.torch.save({**chance.tensors(), "numbers": numbers})
 
 
+def _check_ranks(team: Team, saved: Checkpoint) -> None:
+    """Every rank that there was then has its random states. All look for all, so that none goes on without another."""
+    for rank in range(1, min(team.size, saved.state["fingerprint"].get("ranks", 1))):
+        if f"rank{rank}" not in saved.training:
+            raise KeyError(f"rank{rank}")
+
+
 def _restore_chance(rank: int, saved: Checkpoint) -> None:
-    """Where the checkpoint has nothing for this rank, its generators go on as they are."""
+    """A rank that there was not then goes on with its generators as they are: another number of ranks is said aloud."""
     if rank == 0:
         chance.restore(dict(saved.training), saved.state["chance"])
     elif (mine := saved.training.get(f"rank{rank}")) is not None:
@@ -118,7 +136,9 @@ def _bytes(data: bytes) -> Tensor:
 
 
 def _progress(state: Mapping[str, Any]) -> Progress:
-    values: dict[str, Any] = {**state, "rows": [Row(**row) for row in state["rows"]]}
+    """Whatever has a default must be there, too: a count that begins anew would be silent."""
+    needed = {field.name: state[field.name] for field in fields(Progress)}
+    values: dict[str, Any] = {**state, **needed, "rows": [Row(**row) for row in state["rows"]]}
     return Progress(**values)
 
 

@@ -169,7 +169,7 @@ def rows(path: Path) -> tuple[Row, ...]:
     try:
         text = read_limited(path, _LARGEST).decode()
         return tuple(_row(line) for line in csv.DictReader(io.StringIO(text)))
-    except (ValueError, KeyError) as problem:
+    except (ValueError, KeyError, TypeError, csv.Error) as problem:  # TypeError: a line that is too short
         raise TrainTrouble(f"{path} is not as it was written: {problem}") from None
 
 

@@ -1,26 +1,33 @@
 """R26: leaving out one part of the state is noticed.
 
-Each part of a checkpoint in turn is dropped or emptied as a run resumes: the run refuses it in one line, or does not end in
-the same bits, which every test of resuming would see. A loss curve would not: it is the same without the average.
+Each part of a checkpoint is dropped in turn as a run resumes, and the run refuses it in one line: all that there are. Each kind
+of part is also emptied: that is refused, too, or the run ends in other bits, which every test of resuming would see. A loss
+curve would not: it is the same without the average. Of several ranks each needs its own random states.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from harness import RECIPE, digest, few, go, job
+from launching import Launch, launch
 from soak import Tally
 
 from archdsl.recipe import Recipe
-from archdsl.recipe.records import Plateau, Sgd, Warmup
+from archdsl.recipe.records import Adam, AdamW, Plateau, RmsProp, Sgd, Warmup
 from archdsl.train import checkpoint, loop, run
 from archdsl.train.augment import Batch
+
+__all__ = ["launch"]  # a fixture
 
 DRAWING = """
 import random
@@ -61,9 +68,14 @@ PARTS = [
     ("warming", "progress", "warm_end"),
 ]
 NEEDED = [  # what cannot be emptied with effect here: it only may not be missing
-    *(("average", "state", name) for name in ("identity", "scaler", "chance", "progress")),
+    *(("average", "state", name) for name in ("identity", "fingerprint", "scaler", "chance", "progress")),
+    ("average", "progress", "seconds"),
     ("warming", "training", "window"),
 ]
+MAPPINGS = ("weights", "training", "state", "chance", "progress")
+REFUSAL = re.compile(
+    r"error: \S+( holds another run, and nothing was done: |: the checkpoint of step \d+ does not fit this run: )"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -100,11 +112,26 @@ def _stop_after(patch: pytest.MonkeyPatch, step: int) -> None:
 
 def without(saved: checkpoint.Checkpoint, part: str, name: str, how: str) -> None:
     """Take a part out of a checkpoint that was read."""
-    place: Any = saved.state if part == "state" else saved.state.get(part) or getattr(saved, part)
+    place = mapping(saved, part)
     if how == "dropped":
         del place[name]
     else:
         place[name] = _empty(name, place[name])
+
+
+def mapping(saved: checkpoint.Checkpoint, part: str) -> Any:
+    return saved.state if part == "state" else saved.state.get(part) or getattr(saved, part)
+
+
+def kind(part: str, key: str) -> tuple[str, str]:
+    """Parts that are alike: weights among each other, what optimiser or average keep of each."""
+    return part, "" if part == "weights" else key.partition("/")[0]
+
+
+def read(stopped: Path) -> checkpoint.Checkpoint:
+    saved = checkpoint.newest(stopped, pytest.fail)
+    assert saved is not None
+    return saved
 
 
 def _empty(name: str, value: Any) -> Any:
@@ -137,27 +164,100 @@ def outcome(out: Path, stopped: tuple[Path, str], work: Any, change: Any) -> str
         patch.setattr(checkpoint, "load", load)
         code, text = go(out, work, resume=True)
     if code == 3:
-        return "refused" if len([line for line in text.splitlines() if line.startswith("error: ")]) == 1 else text
-    return "the same" if code == 0 and digest(out) == stopped[1] else "caught"
+        lines = [line for line in text.splitlines() if line.startswith("error: ")]
+        return "refused" if len(lines) == 1 and REFUSAL.match(lines[0]) else text
+    assert code == 0, f"{code}: {text}"
+    return "the same" if digest(out) == stopped[1] else "caught"
 
 
 @pytest.mark.promised("R26", of="parts left out")
 @pytest.mark.parametrize(("name", "part", "key"), PARTS, ids=lambda v: str(v))
-def test_a_part_that_is_dropped_or_emptied_is_noticed(
+def test_a_part_that_is_emptied_is_noticed(
     tmp_path: Path, stopped: dict[str, tuple[Path, str]], name: str, part: str, key: str, soak: Tally
 ):
-    for how in ("dropped", "emptied"):
+    with soak.case():
+        found = outcome(tmp_path / "a", stopped[name], JOBS[name][0], lambda s: without(s, part, key, "emptied"))
+    assert found in ("refused", "caught")
+
+
+@pytest.mark.promised("R26", of="parts left out")
+@pytest.mark.parametrize("part", MAPPINGS)
+@pytest.mark.parametrize("name", JOBS)
+def test_any_part_that_is_missing_is_refused_in_one_line(
+    tmp_path: Path, stopped: dict[str, tuple[Path, str]], name: str, part: str, soak: Tally
+):
+    wrong: dict[str, str] = {}
+    for number, key in enumerate(mapping(read(stopped[name][0]), part)):
+        change = partial(without, part=part, name=key, how="dropped")
         with soak.case():
-            found = outcome(tmp_path / how, stopped[name], JOBS[name][0], lambda s, how=how: without(s, part, key, how))
-        assert found in ("refused", "caught"), how
+            found = outcome(tmp_path / str(number), stopped[name], JOBS[name][0], change)
+        if found != "refused":
+            wrong[key] = found
+    assert wrong == {}
+
+
+def test_every_kind_of_part_is_here(stopped: dict[str, tuple[Path, str]]):
+    there = {kind(part, key) for part in MAPPINGS for key in mapping(read(stopped["average"][0]), part)}
+    assert there == {kind(part, key) for _, part, key in (*PARTS, *NEEDED)}
 
 
 @pytest.mark.parametrize(("name", "part", "key"), NEEDED, ids=lambda v: str(v))
-def test_a_part_that_is_missing_is_refused_in_one_line(
-    tmp_path: Path, stopped: dict[str, tuple[Path, str]], name: str, part: str, key: str
+def test_what_is_only_needed_is_there(stopped: dict[str, tuple[Path, str]], name: str, part: str, key: str):
+    """And so was dropped above."""
+    assert key in mapping(read(stopped[name][0]), part)
+
+
+MEMORIES = {
+    "sgd": Sgd(lr=0.05, momentum=0.0, momentum_to=0.9, momentum_epochs=1.0),
+    "dampened": Sgd(lr=0.05, dampening=0.5),
+    "rmsprop": RmsProp(lr=1e-3, momentum=0.5),
+    "adam": Adam(lr=1e-3),
+    "adamw": AdamW(lr=1e-3),
+}
+
+
+@pytest.mark.promised("R26", of="parts left out")
+@pytest.mark.parametrize("name", MEMORIES)
+def test_any_part_of_an_optimiser_that_is_missing_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, soak: Tally
 ):
-    found = outcome(tmp_path / "a", stopped[name], JOBS[name][0], lambda saved: without(saved, part, key, "dropped"))
-    assert found == "refused"
+    work = job(RECIPE.model_copy(update={"optimizer": MEMORIES[name], "epochs": 1}))
+    with monkeypatch.context() as patch:
+        _stop_after(patch, 3)
+        assert go(tmp_path / "part", work)[0] == 75
+    keys = [key for key in read(tmp_path / "part").training if key.startswith("optimizer/")]
+    assert len(keys) >= 4, "at least one for each parameter"
+    for number, key in enumerate(keys):
+        change = partial(without, part="training", name=key, how="dropped")
+        with soak.case():
+            assert outcome(tmp_path / str(number), (tmp_path / "part", ""), work, change) == "refused", key
+
+
+def test_a_rank_whose_random_states_are_missing_is_refused_by_all(tmp_path: Path, launch: Launch):
+    """Another number of ranks needs only those that there are then."""
+    stop = {"rank": 1, "step": 5, "what": "SIGTERM"}
+    assert launch(tmp_path / "a", 2, "chance", fault=stop)["codes"] == [75, 75]
+    saved = read(tmp_path / "a")
+    rest = {name: tensor for name, tensor in saved.training.items() if name != "rank1"}
+    assert len(rest) == len(saved.training) - 1
+    checkpoint.save(tmp_path / "a", replace(saved, training=rest))
+    for size in (2, 3):
+        done = launch(tmp_path / "a", size, "chance", options={"resume": True})
+        assert done["codes"] == [3] * size, done["texts"]
+        assert all("the checkpoint of step 5 does not fit this run: it lacks rank1\n" in text for text in done["texts"])
+    done = launch(tmp_path / "a", 1, "chance", options={"resume": True})
+    assert done["codes"] == [0], done["texts"]
+    assert "not bit for bit: ranks was 2, is 1" in done["texts"][0]
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_another_number_of_ranks_goes_on(tmp_path: Path, launch: Launch, size: int):
+    """The negative control."""
+    stop = {"rank": 1, "step": 5, "what": "SIGTERM"}
+    assert launch(tmp_path / "a", 2, "chance", fault=stop)["codes"] == [75, 75]
+    done = launch(tmp_path / "a", size, "chance", options={"resume": True})
+    assert done["codes"] == [0] * size, done["texts"]
+    assert f"not bit for bit: ranks was 2, is {size}" in done["texts"][0]
 
 
 @pytest.mark.parametrize("name", JOBS)

@@ -12,6 +12,7 @@ import os
 import random
 import shutil
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,8 +21,10 @@ import torch
 from hypothesis import seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from soak import Tally, shards
+from torch import Tensor
 
 from archdsl.train import checkpoint
 from archdsl.train.checkpoint import MANIFEST, STATE, TRAINING, WEIGHTS, Checkpoint, Damaged
@@ -38,8 +41,12 @@ def make(step: int) -> Checkpoint:
 
 def is_right(found: Checkpoint, step: int) -> bool:
     expected = make(step)
-    same = all(torch.equal(found.weights[name], tensor) for name, tensor in expected.weights.items())
-    return same and found.step == step and torch.equal(found.training["m"], expected.training["m"])
+    same = found.step == step and found.state == expected.state
+    return same and alike(found.weights, expected.weights) and alike(found.training, expected.training)
+
+
+def alike(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> bool:
+    return found.keys() == expected.keys() and all(torch.equal(found[name], expected[name]) for name in expected)
 
 
 def damage(place: Path, chance: random.Random) -> Path:
@@ -91,8 +98,9 @@ def all_found(folder: Path, count: int, seed: str, tally: Tally) -> None:
         with tally.case():
             path = damage(place, chance)
             with suppress(Damaged):
-                checkpoint.load(place)
+                assert is_right(checkpoint.load(place), 7), path
                 assert means_the_same(place, before), path
+                assert files_are(place, original), f"{path} was changed, and taken"
         if chance.random() < 0.05:
             found = checkpoint.newest(folder, lambda _: None)
             assert found is not None
@@ -114,6 +122,22 @@ def test_all_damages_are_found(tmp_path: Path):
 @pytest.mark.parametrize(("first", "count"), shards(100_000, 25_000))
 def test_all_of_a_hundred_thousand_damages_are_found(tmp_path: Path, first: int, count: int, soak: Tally):
     all_found(tmp_path, count, f"soak/{first}", soak)
+
+
+def test_a_load_without_digests_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The negative control: what cannot be parsed is refused, what can is taken."""
+    load = checkpoint.load
+
+    def trusting(place: Path) -> Checkpoint:
+        try:
+            return load(place)
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
+            raise Damaged(str(error)) from None
+
+    monkeypatch.setattr(checkpoint, "_file", lambda place, name, entry: (place / name).read_bytes())
+    monkeypatch.setattr(checkpoint, "load", trusting)
+    with pytest.raises(AssertionError):
+        all_found(tmp_path, 200, "ci", Tally())
 
 
 def test_without_digests_damages_pass(tmp_path: Path):

@@ -2,7 +2,7 @@
 
 Real disks of 4 MiB, filled after the first checkpoint but for a part of what the next one takes: training warns and goes on,
 ends in the same bits if there is room again, and with exit code 3 after the third save in a row that failed; the old checkpoint
-loads, nothing half-written is left. 6 disks in every run of the tests, 50 in SOAK: see `full_disk.py`.
+loads, nothing half-written is left. 50 disks in every run of the tests, others in SOAK: see `full_disk.py`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def test_a_full_disk_costs_the_save_and_nothing_else(tmp_path: Path):
 
     The negative control within: torch.save in place loses the old checkpoint.
     """
-    found = full_disks(tmp_path, 6, 0)
+    found = full_disks(tmp_path, 50, 0)
     assert found["wrong"] == []
     assert len(found["control"]) == 1
     assert found["early"].startswith("3: error: cannot lock ")

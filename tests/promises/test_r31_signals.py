@@ -4,7 +4,7 @@ bits; of several ranks all stop at one step.
 Signals come from outside at random times, one or two in a row: while data are loaded, in the warm-up, in a step, while
 judging, saving, restoring. How late a run stops is counted in steps, not seconds: the one under way is the last. A run
 that is signalled before its first step has nothing to save and ends at once. Promised: 100 signals in CI, 500 and 30
-under several ranks in SOAK; CI here takes 20 and 6, and `make prove` all.
+under several ranks in SOAK; CI here takes 84 and 16 under two ranks, and `make prove` all.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from soak import Tally, scaled
 sys.path.insert(0, str(TRAIN))
 
 from harness import digest
+
+from archdsl.train import checkpoint
 
 __all__ = ["launch"]  # a fixture
 
@@ -58,12 +60,16 @@ def drawn(chance: random.Random, length: float, size: int) -> list[tuple[float, 
     ]
 
 
-def check(done: dict[str, Any], size: int) -> Counter[str]:
-    """Of a run that was signalled: all ranks at one step, that under way, or at once; what was under way is counted."""
+def check(done: dict[str, Any], size: int, last: int) -> Counter[str]:
+    """Of a run that was signalled: all ranks at one step, that under way, or at once; what was under way is counted.
+
+    A run that comes to its end has heard nothing before its `last` step was done.
+    """
     heard = [mark for marks in done["heard"] for mark in marks]
     codes = set(done["codes"])
     assert len(codes) == 1, done
-    if codes == {0}:  # too early to be heard, or after the last step
+    if codes == {0}:  # before it listened, or after the last step
+        assert all(step == last for _, _, step in heard), f"a signal was heard, and forgotten: {heard}"
         return Counter(what for _, what, _ in heard)
     assert codes == {75}, done
     assert heard
@@ -81,19 +87,29 @@ def check(done: dict[str, Any], size: int) -> Counter[str]:
 
 
 def chain(
-    out: Path, launch: Launch, chance: random.Random, length: float, size: int, job: str, options: dict[str, Any]
+    out: Path,
+    launch: Launch,
+    chance: random.Random,
+    whole: dict[str, Any],
+    size: int,
+    job: str,
+    options: dict[str, Any],
 ):
     """One run, signalled again and again until it gets through; what was under way each time."""
     found: Counter[str] = Counter()
     resume = False
     while True:
         options = {**options, "resume": resume}
-        done = launch(out, size, job, options=options, signals=drawn(chance, length, size))
-        found += check(done, size)
+        done = launch(out, size, job, options=options, signals=drawn(chance, whole["seconds"], size))
+        found += check(done, size, whole["last"])
         if done["codes"] == [0] * size:
             return found
         found["stopped"] += 1
         resume = any(out.glob("step-*/MANIFEST.json"))
+
+
+def last_step(out: Path) -> int:
+    return max(map(checkpoint.step_of, checkpoint.finished(out)))
 
 
 def hold(
@@ -102,31 +118,31 @@ def hold(
     """`count` runs stopped, in chains that all end in the bits of the run that nobody disturbs."""
     done = launch(tmp_path / "whole", size, job, options=options)
     assert done["codes"] == [0] * size, done["texts"]
-    whole, found = digest(tmp_path / "whole"), Counter[str]()
+    whole, found = {**done, "last": last_step(tmp_path / "whole")}, Counter[str]()
     number = 0
     print("seed", f"{job}/{size}")
     while found["stopped"] < count:
         chance = random.Random(f"r31/{job}/{size}/{number}")
         out = tmp_path / str(number)
-        found += chain(out, launch, chance, done["seconds"], size, job, options)
-        assert digest(out) == whole
+        found += chain(out, launch, chance, whole, size, job, options)
+        assert digest(out) == digest(tmp_path / "whole")
         number += 1
     print(dict(found))
     return found
 
 
 def test_signals_at_any_time(tmp_path: Path, launch: Launch):
-    found = hold(tmp_path, launch, 14)
+    found = hold(tmp_path, launch, 64)
     assert found["step"] + found["save"] + found["judge"] > 5
 
 
 def test_signals_while_workers_read_ahead(tmp_path: Path, launch: Launch, pictures: Path):
     data = {"data": "folder", "data_dir": str(pictures)}
-    hold(tmp_path, launch, 6, job="pictures", workers=2, **data)
+    hold(tmp_path, launch, 20, job="pictures", workers=2, **data)
 
 
 def test_signals_to_one_of_several_ranks_or_all(tmp_path: Path, launch: Launch):
-    hold(tmp_path, launch, 6, size=2, job="chance", save_steps=3)
+    hold(tmp_path, launch, 16, size=2, job="chance", save_steps=3)
 
 
 def test_a_flag_that_is_lost_while_the_ranks_agree_is_noticed():
@@ -147,7 +163,17 @@ def test_a_run_that_stops_late_is_noticed(tmp_path: Path, launch: Launch):
     """The negative control: ranks that agree to stop only when they have been asked for the third time."""
     done = launch(tmp_path / "a", 2, "chance", signals=[(0.0, "SIGTERM", [0])], deaf=2)
     with pytest.raises(AssertionError, match="the step under way is the last one"):
-        check(done, 2)
+        check(done, 2, 12)
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_run_that_is_deaf_is_noticed(tmp_path: Path, launch: Launch, size: int):
+    """The negative control: a signal in the midst of the run, heard by the handler and never asked for."""
+    signalled = {"rank": size - 1, "step": 8, "what": "SIGTERM"}
+    done = launch(tmp_path / "a", size, "chance", fault=signalled, deaf=1000)
+    assert done["codes"] == [0] * size, done
+    with pytest.raises(AssertionError, match="a signal was heard, and forgotten"):
+        check(done, size, last_step(tmp_path / "a"))
 
 
 @pytest.mark.prove

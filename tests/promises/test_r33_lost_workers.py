@@ -1,19 +1,30 @@
-"""R33: a worker that is dead or stuck, and a picture that cannot be read, are named within the timeout, not waited for."""
+"""R33: a worker that is dead or stuck, and a picture that cannot be read, are named within the timeout, not waited for.
+
+Sixty readings, 15 with each fault; and whole runs, which end with 77, or with 3 where a picture is gone, and go on from their
+last checkpoint to the same bits.
+"""
 
 from __future__ import annotations
 
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from multiprocessing import active_children
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from harness import RECIPE, digest, go, job
 from PIL import Image
+from soak import Tally
 
+from archdsl.train import checkpoint, loop
+from archdsl.train.augment import Batch
 from archdsl.train.data import Request, load
 from archdsl.train.data.folder import Streamed
 from archdsl.train.data.pictures import Frame
@@ -57,8 +68,11 @@ def split(pictures: Path, workers: int) -> Streamed:
     return images.train
 
 
+@pytest.mark.promised("R33", of="workers and pictures")
 @pytest.mark.parametrize("name", FAULTS)
-def test_what_happened_is_said_with_the_picture(name: str, pictures: Path, monkeypatch: pytest.MonkeyPatch):
+def test_what_happened_is_said_with_the_picture(
+    name: str, pictures: Path, monkeypatch: pytest.MonkeyPatch, soak: Tally
+):
     act, kind, message = FAULTS[name]
     read = Frame.read
     for seed in range(TIMES):
@@ -73,7 +87,7 @@ def test_what_happened_is_said_with_the_picture(name: str, pictures: Path, monke
 
         monkeypatch.setattr(Frame, "read", struck)
         began = time.monotonic()
-        with pytest.raises(kind) as trouble:
+        with soak.case(), pytest.raises(kind) as trouble:
             list(train.in_order(chance.randint(1, 9)))
         assert time.monotonic() - began < PATIENCE + SPARE
         assert message.format(path=victim) in str(trouble.value)
@@ -91,3 +105,87 @@ def test_a_worker_killed_from_outside_is_noticed(pictures: Path):
 
 def test_nothing_is_said_where_nothing_happens(pictures: Path):
     assert sum(len(labels) for _, labels in split(pictures, 3).in_order(7)) == 40
+
+
+# ---- a whole run -------------------------------------------------------------------------------------------------
+
+WORK = job(RECIPE.model_copy(update={"batch": 4, "epochs": 2}), image=(3, 8, 8), arguments={"classes": 2})
+SAVED = 3  # the step after which it happens, and the first save
+ANSWER = 5.0  # seconds that a worker of a run has: nothing else may be late on a busy machine
+
+
+def train(out: Path, pictures: Path, after: Callable[[], None] = lambda: None, **options: Any) -> tuple[int, str]:
+    """Train on pictures that two workers read; `after` the first save something happens."""
+    between = loop.Trainer._between_steps
+
+    def faulty(self: loop.Trainer, steps: int, batch: Batch) -> None:
+        between(self, steps, batch)
+        if self.progress.step == SAVED:
+            after()
+
+    options = {"workers": 2, "worker_timeout": ANSWER, "save_steps": SAVED, **options}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop.Trainer, "_between_steps", faulty)
+        return go(out, WORK, data="folder", data_dir=pictures, **options)
+
+
+def strike(number: int) -> Callable[[], None]:
+    """At one of the workers, which still has pictures to read."""
+    return lambda: os.kill(active_children()[0].pid or 0, number)
+
+
+@pytest.mark.promised("R33", of="runs")
+@pytest.mark.parametrize("what", ["killed", "stopped", "gone"])
+def test_a_run_ends_in_time_and_goes_on(tmp_path: Path, pictures: Path, one_thread: None, what: str):
+    picture = pictures / "train" / "a" / "7.png"
+    data = picture.read_bytes()
+    faults = {"killed": strike(signal.SIGKILL), "stopped": strike(signal.SIGSTOP), "gone": picture.unlink}
+    out, began = tmp_path / "a", time.monotonic()
+    code, text = train(out, pictures, faults[what])
+    assert time.monotonic() - began < ANSWER + 5 * SPARE
+    picture.write_bytes(data)
+    said = {"killed": "was killed by SIGKILL while it read ", "stopped": "has not answered for 5 s; it reads "}
+    assert code == (3 if what == "gone" else 77), text
+    assert said.get(what, f"error: cannot read {picture}: No such file or directory") in text
+    assert active_children() == []
+    saved = checkpoint.newest(out, pytest.fail)
+    assert saved is not None
+    assert saved.step >= SAVED
+    code, text = train(out, pictures, resume=True)
+    assert code == 0, text
+    assert train(tmp_path / "whole", pictures)[0] == 0
+    assert digest(out) == digest(tmp_path / "whole")
+
+
+WAITING = """
+import os, signal, torch
+from torch.utils.data import DataLoader, Dataset
+
+
+class Pictures(Dataset):
+    def __len__(self):
+        return 100
+
+    def __getitem__(self, number):
+        if number == 30:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return torch.zeros(3)
+
+
+for number, _ in enumerate(DataLoader(Pictures(), 4, num_workers=2)):
+    print(number, flush=True)
+"""
+
+
+def test_a_plain_loader_waits_for_ever():
+    """The negative control: torch's own, as it is by default."""
+    loader = subprocess.Popen(
+        [sys.executable, "-c", WAITING], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert loader.stdout is not None
+    assert [loader.stdout.readline() for _ in range(3)] == ["0\n", "1\n", "2\n"]
+    with pytest.raises(subprocess.TimeoutExpired):
+        loader.wait(PATIENCE + SPARE)
+    os.killpg(loader.pid, signal.SIGKILL)  # its workers, too
+    loader.wait()
+    loader.stdout.close()

@@ -35,7 +35,7 @@ from small_networks import AUXILIARY, SKIPPING, TINY
 
 from archdsl.recipe import Recipe
 from archdsl.recipe.records import Flip, Sgd, Warmup
-from archdsl.train import augment, loop, run
+from archdsl.train import augment, loop, run, saving
 from archdsl.train.augment import Batch
 from archdsl.train.data import Images, Request, load
 from archdsl.train.distributed import Portion
@@ -229,8 +229,9 @@ def doing(frame: FrameType | None) -> tuple[str, int]:
     while frame is not None:
         if found == "between":
             found = PLACES.get(frame.f_code.co_qualname, found)
-        if isinstance(owner := frame.f_locals.get("self"), Trainer) and hasattr(owner, "progress"):
-            step = owner.progress.step
+        for owner in (frame.f_locals.get("self"), frame.f_locals.get("trainer")):
+            if isinstance(owner, Trainer) and hasattr(owner, "progress"):
+                step = owner.progress.step
         frame = frame.f_back
     return found, step
 
@@ -238,8 +239,11 @@ def doing(frame: FrameType | None) -> tuple[str, int]:
 def prepare(rank: int, request: dict[str, Any]) -> None:
     """Let the fault happen when its time comes, and write down which images are trained on.
 
-    With `shuffled` the order of images is the process's own, instead of a function of seed and epoch.
+    With `shuffled` the order of images is the process's own, instead of a function of seed and epoch. With `forgetful` a run
+    that goes on draws other random numbers.
     """
+    if request.get("forgetful"):
+        saving._restore_chance = lambda *_: None
     if request.get("shuffled"):
         own = int.from_bytes(os.urandom(4), "big")
         augment.permutation = lambda key, count: permutation(key ^ own << 1, count)

@@ -256,11 +256,13 @@ def torchrun(out: Path, kills: int, ranks: int = 2, restarts: int = 2) -> subpro
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
-def test_torchrun_restarts_killed_ranks_and_takes_over_no_other_folder(tmp_path: Path):
+def test_torchrun_restarts_killed_ranks_and_takes_over_no_other_folder(tmp_path: Path, launch: Launch):
     out = tmp_path / "a"
     done = torchrun(out, kills=2)  # at step 5, then again from step 3
     assert done.returncode == 0, done.stdout + done.stderr
     assert "going on after step 3" in done.stdout
+    assert launch(tmp_path / "whole", 2, "chance", options={"save_steps": 3})["codes"] == [0, 0]
+    assert digest(out) == digest(tmp_path / "whole")
     refused = torchrun(out, kills=0, restarts=1)
     assert refused.returncode == 1
     assert "test error" not in refused.stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -44,7 +45,7 @@ from archdsl.train.job import Job, StepMemory
 from archdsl.train.loss import faded, measure, mixed
 from archdsl.train.normalize import Normalization, fit, through, to_float
 from archdsl.train.optimizer import treatments
-from archdsl.train.progress import Reporter, Row, duration, reporter
+from archdsl.train.progress import Bars, Reporter, Row, duration, reporter
 
 LONGER = Recipe(augment=(), optimizer=Sgd(lr=0.2), epochs=30, batch=32)
 
@@ -198,6 +199,41 @@ def test_a_terminal_gets_a_bar_and_the_rows(tmp_path: Path, few_images: None):
     assert "epoch   3  loss" in text
     assert "\x1b[" in text
     assert type(reporter(Console(file=io.StringIO()), 1, 1)) is Reporter
+
+
+@pytest.mark.parametrize("width", [20, 50, 80, 120])
+def test_the_bar_is_one_line_on_any_terminal(width: int):
+    console = Console(file=io.StringIO(), force_terminal=True, width=width)
+    bars = reporter(console, 60_000, 128)
+    assert isinstance(bars, Bars)
+    bars.begin(17, 391, 0, 0)
+    bars.began -= 10
+    for done in (0, 391):  # before the first numbers are there, and with all of them
+        if done:
+            bars.step(done, done, 1.2345, 0.4512)
+        lines = console.render_lines(bars.progress.get_renderable(), pad=False)
+        assert len(lines) == 1
+        assert sum(segment.cell_length for segment in lines[0]) <= width
+    text = "".join(segment.text for segment in lines[0]).rstrip()
+    bars.close()
+    assert text.startswith("epoch  17")
+    assert bool(re.search(r"\d+:\d\d left$", text)) == (width > 20)
+    assert ("391/391" in text, "error 45.12%" in text) == (width > 20, width > 20)
+    assert bool(re.search(r" [\d,]+ images/s ", text)) == (width >= 80)
+    assert ("loss 1.2345" in text) == (width >= 80)
+    assert ("━━━━━━" in text) == (width >= 120)
+
+
+def test_plain_lines_have_loss_error_rate_and_time_left():
+    console = Console(file=io.StringIO(), width=50)
+    lines = reporter(console, 100, 32)
+    lines.begin(3, 8, 2, 18)
+    assert [done for done in range(1, 9) if lines.wants(done)] == [2, 4, 6]
+    lines.began -= 2
+    lines.step(4, 20, 1.2345, 0.4512)
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert re.fullmatch(r"epoch   3  step 4/8  loss 1\.2345  error 45\.12%  32 images/s  1:20 left\n", text), text
 
 
 def test_no_color_is_honoured(tmp_path: Path, few_images: None, monkeypatch: pytest.MonkeyPatch):

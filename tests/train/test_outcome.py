@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
 from archdsl import commands, run_commands, training
 from archdsl.inputs import Misuse
+from archdsl.train.job import TrainConfig
+from archdsl.train.refused import refusal
 
 SPEC = """
 network Net(classes = 10) {
@@ -125,15 +128,65 @@ def test_tensorboard_has_the_errors_of_each_epoch(finished: Path) -> None:
         ({"data_dir": "d"}, "--data shapes needs no files: --data-dir is for the other sets"),
         ({"data": "digits", "data_dir": "d"}, "--data digits needs no files"),
         ({"workers": 2}, "--workers is for --data folder: shapes lies in memory"),
-        ({"download": True}, "--download needs the folder that the files go to: --data-dir"),
+        ({"data": "mnist", "download": True}, "--download needs the folder that the files go to: --data-dir"),
         ({"worker_timeout": 9.0}, "--worker-timeout is for the workers of --data folder, and there are none"),
         ({"data": "folder", "workers": 0, "worker_timeout": 9.0}, "--worker-timeout is for the workers"),
         ({"timeout": 9.0}, "--timeout is for several ranks, such as torchrun starts, and there is one"),
         ({"resume": True}, "--resume needs the run folder: --out"),
-        ({"epochs": 0}, "--epochs: "),
+        ({"download": True, "data_dir": "d"}, "--data shapes needs no files: there is nothing to --download"),
+        ({"data": "digits", "download": True}, "--data digits needs no files: there is nothing to --download"),
+        ({"dry_run": True, "overfit_batch": True}, "--dry-run and --overfit-batch are two different tries"),
+        ({"dry_run": True, "epochs": 7}, "--dry-run is two steps: --epochs is for a whole run"),
+        ({"dry_run": True, "limit": 100}, "--dry-run takes the images of two batches: --limit is for"),
+        ({"overfit_batch": True, "limit": 9}, "--overfit-batch takes one batch: not --limit N but --set batch=N"),
     ],
 )
 def test_flags_that_would_be_passed_over_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(Misuse) as caught:
         training.config(options)
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 0}, "--epochs takes a whole number from 1 to 100,000, not 0"),
+        ({"limit": -3}, "--limit takes a whole number from 1 to 1,000,000,000, not -3"),
+        ({"micro_batch": 0}, "--micro-batch takes a whole number from 1 to 1,000,000,000, not 0"),
+        ({"keep": 1}, "--keep takes a whole number from 2 to 1,000, not 1"),
+        ({"threads": 9999}, "--threads takes a whole number from 1 to 1,024, not 9,999"),
+        (
+            {"data": "folder", "worker_timeout": 0.0},
+            "--worker-timeout takes a number above 0 and up to 86,400, not 0",
+        ),
+        (
+            {"data": "folder", "worker_timeout": float("nan")},
+            "--worker-timeout takes a number above 0 and up to 86,400, not nan",
+        ),
+        ({"precision": "fp8"}, "--precision takes auto, fp32, bf16 or fp16, not 'fp8'"),
+        ({"device": "gpu"}, "--device takes auto, cpu or cuda, not 'gpu'"),
+        ({"device": "tpu"}, "--device takes auto, cpu or cuda, not 'tpu'"),
+        ({"changes": ("x" * 1001,)}, "--set takes at most 1,000 characters, not 1,001"),
+    ],
+)
+def test_a_value_out_of_range_is_said_with_the_range(options: dict[str, object], message: str) -> None:
+    with pytest.raises(Misuse) as caught:
+        training.config(options)
+    assert str(caught.value).startswith(message)
+
+
+def test_no_option_shows_the_words_of_a_library() -> None:
+    """Whatever an option takes, it is told what does not fit: a text of another kind, and no number that there is."""
+    for name in TrainConfig.model_fields:
+        for wrong in (object(), float("inf"), -1, "\0"):
+            try:
+                TrainConfig.model_validate({name: wrong})
+            except ValidationError as error:
+                said = refusal(TrainConfig, error)
+                assert said.startswith("--"), said
+                assert "nput should" not in said, said
+
+
+def test_eval_says_which_options_do_not_go_together(finished: Path) -> None:
+    with pytest.raises(Misuse, match="--data shapes needs no files: --data-dir is for the other sets"):
+        run_commands.evaluate(str(finished), "newest", {"data_dir": "d"}, "text")

@@ -63,7 +63,6 @@ def _network(job: Job) -> stored.Network:
 def write_plan(plan: Plan, job: Job) -> None:
     """Write what came of it: the data set, the length of the run, the device and its precision."""
     images, held = plan.images, plan.recipe.validation
-    batch = min(plan.recipe.batch, plan.micro_batch or plan.recipe.batch)
     known = stored.Plan(
         data=images.name,
         classes=images.classes,
@@ -77,7 +76,7 @@ def write_plan(plan: Plan, job: Job) -> None:
         device=plan.device.device.type,
         precision=plan.device.precision_name,
         threads=plan.device.threads,
-        memory=None if job.memory is None else job.memory.at(batch),
+        memory=None if job.memory is None else job.memory.at(plan.at_once),
     )
     write_atomic(plan.out / ENVIRONMENT, _json(environment(plan.device)))
     write_atomic(plan.out / PLAN, _json(asdict(known)))

@@ -34,7 +34,7 @@ def write(out: Path, images: Images, where: Device) -> None:
     run = stored.load(out)
     found = ask(run, images, where)
     counts = found.confusion().numpy()
-    title = f"{run.label}: {found.error:.2%} of {len(found.labels):,} test images wrong"
+    title = f"{run.title}: {found.error:.2%} of {len(found.labels):,} {run.judged} images wrong"
     write_atomic(out / CURVES, curves.one(run))
     write_atomic(out / CONFUSION, confusion.confusion(counts, run.plan.classes, title))
     mistakes = list(_mistakes(found, images, found.worst(_SHEET)))
@@ -65,4 +65,4 @@ def _mistakes(found: Answers, images: Images, numbers: Tensor) -> Iterator[Mista
 
 
 def _sheet_title(run: Stored, count: int) -> str:
-    return f"{run.label}: the {count} wrong answers it was surest of" if count else f"{run.label}: no wrong answer"
+    return f"{run.title}: the {count} wrong answers it was surest of" if count else f"{run.title}: no wrong answer"

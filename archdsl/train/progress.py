@@ -34,19 +34,21 @@ class Row:
         """The error by which the best epoch is chosen."""
         return self.test_error if self.validation_error is None else self.validation_error
 
-    def __str__(self) -> str:
+    def told(self, judged: str = "test") -> str:
+        """The row as a line; `judged` is what the images are called that are not learnt from."""
         validation = "" if self.validation_error is None else f"  validation {self.validation_error:6.2%}"
         return (
             f"epoch {self.epoch:3}  loss {self.train_loss:.4f}  train error {self.train_error:6.2%}{validation}"
-            f"  test error {self.test_error:6.2%}  lr {self.lr:.3g}  {self.seconds:.1f} s"
+            f"  {judged} error {self.test_error:6.2%}  lr {self.lr:.3g}  {self.seconds:.1f} s"
         )
 
 
 class Reporter:
     """Plain lines: one an epoch, and a few on the way."""
 
-    def __init__(self, console: Console, run_steps: int, batch: int) -> None:
+    def __init__(self, console: Console, run_steps: int, batch: int, judged: str = "test") -> None:
         self.console = console
+        self.judged = judged
         self.run_steps = run_steps
         self.batch = batch
         self.epoch = 0
@@ -82,7 +84,7 @@ class Reporter:
 
     def row(self, row: Row) -> None:
         """An epoch is over and judged."""
-        self.note(str(row))
+        self.note(row.told(self.judged))
 
     def close(self) -> None:
         """Nothing more will come."""
@@ -91,8 +93,8 @@ class Reporter:
 class Bars(Reporter):
     """A bar that grows through each epoch, with the epoch's line left behind above it."""
 
-    def __init__(self, console: Console, run_steps: int, batch: int) -> None:
-        super().__init__(console, run_steps, batch)
+    def __init__(self, console: Console, run_steps: int, batch: int, judged: str = "test") -> None:
+        super().__init__(console, run_steps, batch, judged)
         self.progress = Progress(_Line(), console=console, transient=True, expand=True)
         self.task: TaskID | None = None
         self.shown = 0.0
@@ -166,9 +168,14 @@ def _joined(words: dict[str, str]) -> str:
     return "  ".join(words.values())
 
 
-def reporter(console: Console, run_steps: int, batch: int) -> Reporter:
+def reporter(console: Console, run_steps: int, batch: int, judged: str = "test") -> Reporter:
     """The one that suits the console."""
-    return (Bars if console.is_terminal else Reporter)(console, run_steps, batch)
+    return (Bars if console.is_terminal else Reporter)(console, run_steps, batch, judged)
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 step`, `2,000 steps`."""
+    return f"{number:,} {thing}{'s' * (number != 1)}"
 
 
 def duration(seconds: float) -> str:

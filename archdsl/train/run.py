@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +29,7 @@ from archdsl.train import (
     outcome,
     stages,
     teaching,
+    verdict,
     view,
 )
 from archdsl.train.data import Images, load
@@ -40,7 +41,7 @@ from archdsl.train.identity import Identity, differences, identity
 from archdsl.train.job import Job, TrainConfig
 from archdsl.train.loop import Plan, Trainer
 from archdsl.train.normalize import to_float
-from archdsl.train.overview import describe
+from archdsl.train.overview import describe, idle
 from archdsl.train.progress import Row, reporter
 from archdsl.train.randomness import key
 from archdsl.train.schedule import Clock, clock
@@ -91,22 +92,25 @@ def train(config: TrainConfig, job: Job, console: Console, hardware: Hardware | 
         teaching.begin(model, job)
         where = _tried(model, images, job, where)
         plan = _plan(config, job, recipe, images, where, out, known)
-        shown = reporter(console if team.leads else Console(quiet=True), plan.clock.total, recipe.batch)
-        shown.note(describe(plan, model, job))
-        if plan.sync_batch_norm and team.size == 1:
-            shown.note("--sync-batch-norm: there is one rank, and nothing to share")
+        judged = verdict.judged(plan.overfit)
+        shown = reporter(console if team.leads else Console(quiet=True), plan.clock.total, plan.batch, judged)
+        for text in (describe(plan, model, job), *idle(plan, config, team.size)):
+            shown.note(text)
         if team.leads:
             folder.write_plan(plan, job)
-        with memory.watched(where.device, _at_once(config, recipe, team), job.memory):
+        with memory.watched(where.device, _at_once(plan, team), job.memory):
             trainer = Trainer(plan, _shared(model, plan, team), shown, flag, team)
             if team.leads:
                 folder.write_normalization(out, trainer.normalize.steps)
             if step:
                 _go_on(trainer, step)
             rows = trainer.train()
+        for text in _result(plan, rows, job.claims.get(images.name)):
+            shown.note(text)
         if config.report and team.leads:
             outcome.write(out, images, where)
-        shown.note(_conclusion(rows, job, images, out))
+        if plan.overfit:
+            verdict.refuse_unlearnt(recipe, rows)
         return rows
 
 
@@ -151,6 +155,7 @@ def _plan(
         save_steps=config.save_steps,
         micro_batch=config.micro_batch,
         sync_batch_norm=config.sync_batch_norm,
+        overfit=config.overfit_batch,
     )
 
 
@@ -210,9 +215,9 @@ def _shared(model: nn.Module, plan: Plan, team: Team) -> nn.Module:
     return synced(model, plan.device.device) if team.size > 1 and plan.sync_batch_norm else model
 
 
-def _at_once(config: TrainConfig, recipe: Recipe, team: Team) -> int:
+def _at_once(plan: Plan, team: Team) -> int:
     """The most images that a rank has in memory as part of a step."""
-    return min(config.micro_batch or recipe.batch, -(-recipe.batch // team.size))
+    return min(plan.at_once, -(-plan.recipe.batch // team.size))
 
 
 def _step_to_go_on_from(out: Path, known: Identity, team: Team, console: Console) -> str:
@@ -246,11 +251,12 @@ def _go_on(trainer: Trainer, step: str) -> None:
     note(f"going on after step {step}")
 
 
-def _conclusion(rows: list[Row], job: Job, images: Images, out: Path) -> str:
-    best = min(rows, key=lambda row: row.test_error)
-    claim = job.claims.get(images.name)
-    paper = "" if claim is None else f"; the paper says {claim:.2%}"
-    return f"test error {rows[-1].test_error:.2%} (best {best.test_error:.2%} in epoch {best.epoch}){paper}; {out}"
+def _result(plan: Plan, rows: list[Row], claim: float | None) -> Iterator[str]:
+    """What there is to say at the end, whatever becomes of the pictures."""
+    epochs = -(-plan.clock.total // plan.clock.steps_per_epoch)
+    if early := verdict.early(plan.recipe, rows, epochs):
+        yield early
+    yield f"{verdict.conclusion(plan.recipe, rows, plan.overfit, claim)}; {plan.out}"
 
 
 def _first_line(error: Exception) -> str:

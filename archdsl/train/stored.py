@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from archdsl.fsio import FileTrouble, read_limited
 from archdsl.recipe import Recipe
+from archdsl.train import verdict
 from archdsl.train.job import TrainConfig
 from archdsl.train.progress import Row
 from archdsl.train.trouble import TrainTrouble
@@ -100,12 +101,22 @@ class Stored:
     @property
     def best(self) -> Row | None:
         """The first row of the lowest error: validation's, where images were held back for it."""
-        return min(self.rows, key=lambda row: row.judged_by, default=None)
+        return verdict.best(self.rows) if self.rows else None
+
+    @property
+    def judged(self) -> str:
+        """What the images are called that it was judged on."""
+        return verdict.judged(self.config.overfit_batch)
 
     @property
     def claim(self) -> float | None:
         """The paper's test error on this data set, as a share."""
         return self.network.claims.get(self.plan.data)
+
+    @property
+    def title(self) -> str:
+        """What was trained on what, over pictures and the report."""
+        return f"{self.network.name} on {self.plan.data}"
 
     @property
     def label(self) -> str:

@@ -121,7 +121,7 @@ def a_run(name: str, *errors: float, claim: float | None = None) -> Stored:
 def test_the_curves_of_a_run_are_its_errors_in_percent(drawn: Drawn):
     upper, lower = drawn(lambda: curves.one(a_run("net", 0.5, 0.2, 0.25, claim=0.1))).axes
     lines = {str(line.get_label()): line for line in upper.lines}
-    assert list(lines) == ["training", "test, 25.00% at the end (lowest 20.00% in epoch 2)", "test, paper: 10.00%"]
+    assert list(lines) == ["training", "test, 25.00% at the end (best 20.00% in epoch 2)", "test, paper: 10.00%"]
     training, test, paper = lines.values()
     assert np.asarray(training.get_xdata()).tolist() == [1, 2, 3]
     assert np.asarray(training.get_ydata()).tolist() == [25.0, 10.0, 12.5]

@@ -35,6 +35,7 @@ from archdsl.recipe.records import (
     Rule,
     Sgd,
     SquaredHinge,
+    Warmup,
     Zca,
 )
 from archdsl.train import run
@@ -116,9 +117,75 @@ def test_micro_batches_give_the_same_gradients(tmp_path: Path, few_images: None)
 
 def test_one_batch_can_be_learnt(tmp_path: Path, few_images: None):
     recipe = LONGER.model_copy(update={"schedule": Constant(), "batch": 16, "optimizer": Adam(lr=0.02)})
-    code, text = go(tmp_path, job(recipe, arguments={"dropout": 0.0}), overfit_batch=True)
-    assert code == 0
+    code, text = go(tmp_path, job(recipe, arguments={"dropout": 0.0}), overfit_batch=True, epochs=300)
     assert float(metrics(tmp_path)[-1]["train_error"]) < 0.1, text
+    assert code == 0, text
+    (steps,) = re.findall(r"the batch was learnt by heart after (\d+) steps; ", text)
+    row = metrics(tmp_path)[int(steps) - 1]
+    assert min(float(row["train_error"]), float(row["test_error"])) == 0
+    assert "few: one batch of 16 images, to be learnt by heart, 10 classes" in text
+    assert "batch error" in text
+    assert "test error" not in text
+
+
+def test_a_batch_that_is_not_learnt_is_a_finding(tmp_path: Path, few_images: None):
+    """With pictures and report, which do not speak of test images either."""
+    recipe = LONGER.model_copy(update={"optimizer": Sgd(lr=1e-9)})
+    code, text = go(tmp_path, job(recipe, claims={"few": 0.1}), overfit_batch=True, epochs=3, report=True)
+    assert code == 1
+    error = f"{float(metrics(tmp_path)[-1]['train_error']):.2%}"
+    said = f"ot learnt: training error {error} after 3 steps; a network that cannot learn one batch cannot learn"
+    assert f"n{said}; {tmp_path}\n" in text
+    assert text.endswith("error: the batch was not learnt in 3 steps; --epochs N gives it N steps\n")
+    report = (tmp_path / "report.md").read_text()
+    assert f"N{said}." in report
+    assert "est error" not in report
+    assert "test image" not in report
+    assert "paper's" not in report
+
+
+@pytest.mark.parametrize(
+    ("options", "note"),
+    [
+        ({"deterministic": True}, "--deterministic: the algorithms of a CPU give the same bits each time as it is"),
+        ({"micro_batch": 32}, "--micro-batch 32: a step has 32 images, taken at once as it is"),
+        ({"sync_batch_norm": True}, "--sync-batch-norm: there is one rank, and nothing to share"),
+    ],
+)
+def test_an_option_that_changes_nothing_is_said(
+    tmp_path: Path, few_images: None, options: dict[str, object], note: str
+):
+    try:
+        assert go(tmp_path / "a", job(), dry_run=True, **options)[1].count(note) == 1
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert note[:16] not in go(tmp_path / "b", job(), dry_run=True, micro_batch=31)[1]
+
+
+def test_the_plan_says_what_will_be_done(tmp_path: Path, few_images: None):
+    recipe = RECIPE.model_copy(update={"validation": 40, "schedule": Cosine(), "warmup": Warmup(iterations=2, lr=0.01)})
+    work = job(recipe, macs=1234, memory=StepMemory(per_image=1 << 20, fixed=1 << 20), claims={"few": 0.05})
+    code, text = go(tmp_path, work)
+    assert code == 0
+    plan = [
+        "tiny: Tiny, 322 parameters, 1,234 multiply-accumulates an image",
+        "data      few: 160 to train, 40 to validate, 50 to test, 10 classes, 3×8×8",
+        "recipe    sgd lr 0.05, cosine, batch 32, 15 steps (3 epochs)",
+        "schedule  cosine, after warmup(iterations=2)",
+        "memory    35 MB predicted for a step of 32 images, in fp32",
+        "device    cpu (1 thread), fp32, channels last, eager",
+        "paper     5.00% test error",
+        f"run       {tmp_path}",
+    ]
+    assert text.splitlines()[: len(plan)] == plan
+
+
+def test_the_plan_of_a_handful_of_images(tmp_path: Path, few_images: None):
+    memory = StepMemory(per_image=1 << 20, fixed=1 << 20)
+    text = go(tmp_path, job(memory=memory), limit=8, epochs=1)[1]
+    assert "batch 32, 1 step (1 epoch)" in text
+    assert "memory    9 MB predicted for a step of 8 images" in text
+    assert json.loads((tmp_path / "plan.json").read_text())["memory"] == 9 << 20
 
 
 @pytest.mark.parametrize(
@@ -142,8 +209,17 @@ def test_a_dry_run_is_two_steps(tmp_path: Path, few_images: None):
 
 def test_early_stop(tmp_path: Path, few_images: None):
     recipe = RECIPE.model_copy(update={"early_stop": 2, "epochs": 50, "optimizer": Sgd(lr=1e-9), "ema": None})
-    assert go(tmp_path, job(recipe))[0] == 0
-    assert len(metrics(tmp_path)) < 50
+    code, text = go(tmp_path, job(recipe))
+    assert code == 0
+    last = len(metrics(tmp_path))
+    assert last < 50
+    why = f"the test error was lowest in epoch {last - 2}, and `early_stop` is 2"
+    assert f"\nstopped early after epoch {last} of 50: {why}\ntest error " in text
+
+
+def test_a_run_that_is_not_stopped_does_not_say_so(tmp_path: Path, few_images: None):
+    recipe = RECIPE.model_copy(update={"early_stop": 2, "epochs": 3, "optimizer": Sgd(lr=1e-9), "ema": None})
+    assert "stopped early" not in go(tmp_path, job(recipe))[1]
 
 
 def test_a_number_that_is_not_finite_stops_before_the_update(tmp_path: Path, few_images: None):

@@ -6,16 +6,23 @@ import csv
 import json
 import shutil
 import struct
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from pydantic import ValidationError
 
 from archdsl import commands, run_commands, training
 from archdsl.inputs import Misuse
+from archdsl.recipe import Recipe
+from archdsl.train import stored
 from archdsl.train.job import TrainConfig
+from archdsl.train.progress import Row
 from archdsl.train.refused import refusal
+from archdsl.train.report import report
+from archdsl.train.stored import Stored
 
 SPEC = """
 network Net(classes = 10) {
@@ -190,3 +197,32 @@ def test_no_option_shows_the_words_of_a_library() -> None:
 def test_eval_says_which_options_do_not_go_together(finished: Path) -> None:
     with pytest.raises(Misuse, match="--data shapes needs no files: --data-dir is for the other sets"):
         run_commands.evaluate(str(finished), "newest", {"data_dir": "d"}, "text")
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_the_report_says_which_images_chose_the_best_epoch_and_the_end(held: bool) -> None:
+    errors = [(0.5, 0.4), (0.3, 0.45), (0.35, 0.38), (0.36, 0.47)]  # of validation, of the test
+    rows = tuple(
+        Row(n, 7 * n, 0.1, 1.0, 0.2, mine if held else None, 1.0, test, 2.0) for n, (mine, test) in enumerate(errors, 1)
+    )
+    network = stored.Network("net", "Net")
+    plan = stored.Plan("shapes", ("a", "b"), (3, 32, 32), 0, 100, 40 * held, 50, 70, 7, "cpu", "fp32", 1)
+    recipe = Recipe(early_stop=2 if held else 1, validation=40 * held)
+    run = Stored(Path("runs/net"), network, plan, recipe, TrainConfig(), rows)
+    text = report(run, np.array([[25, 0], [3, 22]]), {})
+    which, best, error = ("validation", 2, "45.00%") if held else ("test", 3, "38.00%")
+    assert (
+        f"It stopped early after epoch 4 of 10: the {which} error was lowest in epoch {best}, and `early_stop`" in text
+    )
+    assert f"| test error of the best epoch, {best}: the {which} images chose it | {error} |" in text
+    assert ("| validation error | 36.00% |" in text) == held
+    assert "| training error, of augmented images, as met while learning | 20.00% |" in text
+    assert (run.best or rows[0]).epoch == best
+
+
+def test_one_of_a_thing_is_not_several(finished: Path) -> None:
+    run = stored.load(finished)
+    one = replace(run, rows=(replace(run.rows[0], step=1),), recipe=run.recipe.model_copy(update={"augment": ()}))
+    text = report(one, np.diag([5] * 10), {})
+    assert "after 1 epoch (1 step), seed 0" in text
+    assert "| training error, as met while learning |" in text

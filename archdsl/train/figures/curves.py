@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from archdsl.train import verdict
 from archdsl.train.figures.style import COLOURS, GREY, drawing, png
 from archdsl.train.progress import Row
 from archdsl.train.stored import Stored
@@ -27,7 +28,7 @@ def one(run: Stored) -> bytes:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
         _errors(upper, run, COLOURS[1], COLOURS[0])
         _claim(upper, run)
-        upper.set_title(f"{run.network.name} on {run.plan.data}")
+        upper.set_title(run.title)
         upper.legend(loc="best")
         _learning_rate(lower, run.rows)
         _finish([upper], [run])
@@ -61,13 +62,13 @@ def _errors(axes: Axes, run: Stored, training: str, test: str) -> None:
 
 
 def _result(run: Stored) -> str:
-    last, best = run.rows[-1], min(run.rows, key=lambda row: row.test_error)
-    lowest = "" if best is last else f" (lowest {best.test_error:.2%} in epoch {best.epoch})"
-    return f"test, {last.test_error:.2%} at the end{lowest}"
+    last = run.rows[-1]
+    best = "" if verdict.best(run.rows) is last else f" ({verdict.named_best(run.rows)})"
+    return f"{run.judged}, {last.test_error:.2%} at the end{best}"
 
 
 def _claim(axes: Axes, run: Stored) -> None:
-    if run.claim is not None:
+    if run.claim is not None and not run.config.overfit_batch:
         axes.axhline(run.claim * 100, color=GREY, linestyle=_DOTTED, label=f"test, paper: {run.claim:.2%}")
 
 

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from archdsl.fsio import read_limited, write_atomic
+from archdsl.fsio import FileTrouble, read_limited, write_atomic
 from archdsl.train import network, reopened, stored
 from archdsl.train.answers import Answers, answers
 from archdsl.train.data.images import Images
 from archdsl.train.device import Device
 from archdsl.train.report import CONFUSION, CURVES, ERRORS, report
 from archdsl.train.stored import Stored
+from archdsl.train.trouble import TrainTrouble
 
 if TYPE_CHECKING:
     from archdsl.train.figures.errors import Mistake
@@ -28,7 +29,17 @@ _LARGEST = 1 << 20
 
 
 def write(out: Path, images: Images, where: Device) -> None:
-    """Write `curves.png`, `confusion.png`, `errors.png` and last `report.md`, for the newest checkpoint."""
+    """Write `curves.png`, `confusion.png`, `errors.png` and last `report.md`, for the newest checkpoint.
+
+    What fails is told with what can be done: the network is trained and saved.
+    """
+    try:
+        _write(out, images, where)
+    except FileTrouble as trouble:
+        raise TrainTrouble(f"{trouble}; the run itself is finished, and --resume draws its pictures again") from None
+
+
+def _write(out: Path, images: Images, where: Device) -> None:
     from archdsl.train.figures import confusion, curves, errors  # matplotlib, half a second: only now
 
     run = stored.load(out)

@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from rich.console import Console
 from small_networks import AUXILIARY, RESNET20
 from torch import nn
 
+from archdsl.fsio import FileTrouble
 from archdsl.recipe import Recipe
 from archdsl.recipe.records import (
     Adam,
@@ -38,11 +40,13 @@ from archdsl.recipe.records import (
     Warmup,
     Zca,
 )
-from archdsl.train import run
+from archdsl.train import checkpoint, outcome, run
 from archdsl.train.augment import Batch
 from archdsl.train.data import Request, load, shapes
+from archdsl.train.device import Hardware, choose
+from archdsl.train.diagnose import first_not_finite
 from archdsl.train.evaluate import scores
-from archdsl.train.job import Job, StepMemory
+from archdsl.train.job import Job, StepMemory, TrainConfig
 from archdsl.train.loss import faded, measure, mixed
 from archdsl.train.normalize import Normalization, fit, through, to_float
 from archdsl.train.optimizer import treatments
@@ -235,6 +239,51 @@ def test_a_number_that_is_not_finite_stops_before_the_update(tmp_path: Path, few
     assert all(weight.isfinite().all() for weight in load_file(weights).values())
 
 
+def test_a_norm_that_overflows_is_told_from_a_gradient_that_is_not_finite():
+    """Each number is finite in float32, the sum of their squares is not."""
+    model = nn.Sequential(OrderedDict(conv=nn.Conv2d(3, 4, 3), flat=nn.Flatten(), linear=nn.Linear(144, 10)))
+    images, labels = torch.rand(4, 3, 8, 8), torch.arange(4)
+    nn.functional.cross_entropy(model(images), labels).backward()
+    conv = model.get_parameter("conv.weight").grad
+    assert conv is not None
+    conv[0, 0, 0, 0] = -3e30
+    where = choose(TrainConfig(precision="fp32"), Hardware(1))
+    said = first_not_finite(model, Batch(images, labels), where, lost=False)
+    overflows = "the norm of the gradients overflows, though each is finite"
+    assert said == f"{overflows}; the largest, 3e+30, is in `conv.weight`"
+    conv[0, 0, 0, 0] = float("inf")
+    assert first_not_finite(model, Batch(images, labels), where, False) == "the gradient of `conv.weight` is not finite"
+
+
+def test_no_checkpoint_is_not_that_of_step_none(tmp_path: Path, few_images: None, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: object) -> None:
+        raise FileTrouble(tmp_path / "step-00000007", "write", "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save", full)
+    code, text = go(tmp_path, job())
+    assert code == 3
+    assert text.count("not saved: ") == 2
+    assert text.endswith("No space left on device; no checkpoint was made yet\n")
+
+
+def test_the_result_is_said_before_pictures_that_cannot_be_drawn(
+    tmp_path: Path, few_images: None, monkeypatch: pytest.MonkeyPatch
+):
+    def full(path: Path, _: bytes) -> None:
+        raise FileTrouble(path, "write", "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(outcome, "write_atomic", full)
+        code, text = go(tmp_path, job(), report=True)
+    assert code == 3
+    *_, result, error = text.splitlines()
+    assert result.startswith("test error ")
+    assert error.startswith(f"error: cannot write {tmp_path / 'curves.png'}: No space left on device; the run itself")
+    assert error.endswith("--resume draws its pictures again")
+    assert go(tmp_path, job(), report=True, resume=True)[0] == 0
+    assert (tmp_path / "report.md").exists()
+
+
 def test_the_layer_is_named(tmp_path: Path, few_images: None):
     module = AUXILIARY.replace("x = self.conv(x)", "x = self.conv(x) * float('inf')").replace(
         "self.linear(F.relu(x).mean((2, 3)))", "self.linear(x.mean((2, 3)))"
@@ -370,8 +419,6 @@ def test_rules_multiply_and_the_last_limit_counts():
 
 def test_the_mean_of_passes_is_a_mean_of_probabilities():
     from archdsl.recipe.records import MeanOf
-    from archdsl.train.device import Hardware, choose
-    from archdsl.train.job import TrainConfig
 
     device = choose(TrainConfig(precision="fp32"), Hardware(1))
     model = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(192, 10))

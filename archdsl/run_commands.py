@@ -87,14 +87,18 @@ def runs(directory: str, form: str) -> int:
         from archdsl.train.trouble import TrainTrouble
 
         found: list[Stored] = []
+        waiting: dict[Path, str] = {}
         code = Exit.CLEAN
         for path in stored.found(root):
             try:
-                found.append(stored.load(path))
+                if stored.started(path):
+                    found.append(stored.load(path))
+                else:
+                    waiting[path] = stored.network(path).name
             except TrainTrouble as trouble:
                 tell(f"archdsl: {visible(str(trouble))}\n")
                 code = Exit.FILES
-        say(_json(table.entries(found, root)) if form == "json" else table.text(found, root))
+        say(_json(table.entries(found, root, waiting)) if form == "json" else table.text(found, root, waiting))
         return code
 
     return _told(work)

@@ -28,6 +28,9 @@ from archdsl.train.trouble import TrainTrouble
 if TYPE_CHECKING:
     from archdsl.train.loop import Plan
 
+BEFORE = (SPEC, MODEL, RECIPE, CONFIG, NETWORK, NORMALIZATION, ENVIRONMENT)
+"""What is written before the plan."""
+
 
 def choose(config: TrainConfig, name: str) -> Path:
     """The folder asked for, or the next free `runs/<name>-<number>`."""

@@ -15,7 +15,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from archdsl.fsio import FileTrouble, lock, make_directory
+from archdsl.fsio import FileTrouble, lock, provisional
 from archdsl.recipe import Recipe
 from archdsl.recipe.records import Crop, ResizedCrop
 from archdsl.train import (
@@ -28,6 +28,7 @@ from archdsl.train import (
     network,
     outcome,
     stages,
+    stored,
     teaching,
     verdict,
     view,
@@ -50,6 +51,7 @@ from archdsl.train.synced_norm import synced
 from archdsl.train.trouble import Misfit, Stopped, TrainTrouble
 
 _OVERFIT_STEPS = 100
+_LOCK = "run.lock"
 
 
 def run(config: TrainConfig, job: Job, console: Console | None = None) -> int:
@@ -74,9 +76,8 @@ def run(config: TrainConfig, job: Job, console: Console | None = None) -> int:
 def train(config: TrainConfig, job: Job, console: Console, hardware: Hardware | None = None) -> list[Row]:
     """The same for one stage, raising what goes wrong; returns the metrics, one row an epoch."""
     out = folder.choose(config, job.name)
-    make_directory(out)
     team = distributed.present()
-    with _held(out, team), watched() as flag:
+    with watched() as flag, _held(out, team):
         flag.at_once = team.size == 1  # several end together, after a step
         where = device.choose(config, hardware or Hardware.found())
         device.apply(where, config.deterministic)
@@ -96,12 +97,11 @@ def train(config: TrainConfig, job: Job, console: Console, hardware: Hardware | 
         shown = reporter(console if team.leads else Console(quiet=True), plan.clock.total, plan.batch, judged)
         for text in (describe(plan, model, job), *idle(plan, config, team.size)):
             shown.note(text)
-        if team.leads:
-            folder.write_plan(plan, job)
         with memory.watched(where.device, _at_once(plan, team), job.memory):
             trainer = Trainer(plan, _shared(model, plan, team), shown, flag, team)
             if team.leads:
                 folder.write_normalization(out, trainer.normalize.steps)
+                folder.write_plan(plan, job)  # last: from here on there is a run
             if step:
                 _go_on(trainer, step)
             rows = trainer.train()
@@ -198,11 +198,14 @@ def _try(model: nn.Module, images: Images, job: Job, where: Device) -> None:
 
 @contextmanager
 def _held(out: Path, team: Team) -> Generator[None]:
-    """The run folder, for this run alone; the leader holds it for all ranks."""
+    """The run folder, for this run alone; the leader makes it and holds it for all ranks.
+
+    What is refused before there is a plan leaves no folder behind that was not there.
+    """
     if not team.leads:
         yield
         return
-    with lock(out / "run.lock"):
+    with provisional(out, (*folder.BEFORE, _LOCK), stored.PLAN), lock(out / _LOCK):
         yield
 
 

@@ -129,22 +129,32 @@ def is_run(path: Path) -> bool:
     return (path / NETWORK).is_file() and (path / CONFIG).is_file()
 
 
+def started(path: Path) -> bool:
+    """Whether the run in a run folder came as far as its plan."""
+    return (path / PLAN).is_file()
+
+
 def load(path: Path) -> Stored:
     """The run in `path`. Raises TrainTrouble where there is none, or where a file is not as it was written."""
     if not path.is_dir():
         raise TrainTrouble(f"{path}: there is no such folder")
     if not is_run(path):
         raise TrainTrouble(f"{path} holds no run: {NETWORK} or {CONFIG} is missing")
-    if not (path / PLAN).is_file():
+    if not started(path):
         raise TrainTrouble(f"{path}: the run ended before its first step")
     return Stored(
         path=path,
-        network=_read(path / NETWORK, TypeAdapter(Network)),
+        network=network(path),
         plan=_read(path / PLAN, TypeAdapter(Plan)),
         recipe=_read(path / RECIPE, TypeAdapter(Recipe)),
         config=_read(path / CONFIG, TypeAdapter(TrainConfig)),
         rows=rows(path / METRICS),
     )
+
+
+def network(path: Path) -> Network:
+    """Which network the run in `path` is of."""
+    return _read(path / NETWORK, TypeAdapter(Network))
 
 
 def found(directory: Path) -> Iterator[Path]:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import signal
 import subprocess
 import sys
 from collections import OrderedDict
@@ -42,7 +43,7 @@ from archdsl.recipe.records import (
 )
 from archdsl.train import checkpoint, outcome, run
 from archdsl.train.augment import Batch
-from archdsl.train.data import Request, load, shapes
+from archdsl.train.data import Images, Request, load, shapes
 from archdsl.train.device import Hardware, choose
 from archdsl.train.diagnose import first_not_finite
 from archdsl.train.evaluate import scores
@@ -314,6 +315,36 @@ def test_what_does_not_fit_is_said(
     assert message in text
     assert text.splitlines()[-1].startswith("error: ")
     assert go(tmp_path, job())[0] == 0  # nothing was trained, so the folder is still free
+
+
+@pytest.mark.parametrize(("work", "options", "message"), MISFITS, ids=range(len(MISFITS)))
+def test_a_start_that_is_refused_leaves_nothing_that_was_not_there(
+    tmp_path: Path, few_images: None, work: Job, options: dict[str, object], message: str
+):
+    assert go(tmp_path / "runs" / "net-1", work, **options)[0] == 1
+    assert list(tmp_path.iterdir()) == []
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "notes.txt").write_text("")
+    assert go(mine, work, **options)[0] == 1
+    assert (mine / "notes.txt").exists()
+
+
+def test_a_run_that_was_started_stays_whatever_ends_it(tmp_path: Path, few_images: None):
+    module = AUXILIARY.replace("x = self.conv(x)", "x = self.conv(x) * float('inf')")
+    assert go(tmp_path / "runs" / "a", job(RECIPE, module, "Deep", auxiliary_weights=(0.3,)))[0] == 76
+    assert (tmp_path / "runs" / "a" / "plan.json").exists()
+
+
+def test_a_signal_before_the_plan_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def load(*_: object) -> Images:
+        signal.raise_signal(signal.SIGTERM)
+        return images()
+
+    monkeypatch.setattr(run, "load", load)
+    code, text = go(tmp_path / "runs" / "a", job())
+    assert (code, text) == (75, "stopped by SIGTERM before the first step: there was nothing to save\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_terminal_gets_a_bar_and_the_rows(tmp_path: Path, few_images: None):

@@ -114,6 +114,25 @@ def test_runs_are_listed(finished: Path, capsys: Captured) -> None:
     assert "finished" in out
 
 
+def test_a_run_that_was_not_started_is_listed_among_the_others(
+    finished: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    shutil.copytree(finished, tmp_path / "b")
+    for name in "ac":
+        (tmp_path / name).mkdir()
+        for file in ("network.json", "config.json"):
+            shutil.copy(finished / file, tmp_path / name)
+    assert run_commands.runs(str(tmp_path), "text") == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert [line.split()[0] for line in out.splitlines()[1:]] == ["a", "b", "c"]
+    assert [line.endswith("  not started") for line in out.splitlines()[1:]] == [True, False, True]
+    assert run_commands.runs(str(tmp_path), "json") == 0
+    entries = json.loads(capsys.readouterr().out)
+    assert [entry["started"] for entry in entries] == [False, True, False]
+    assert {frozenset(entry) for entry in entries} == {frozenset(entries[1])}
+
+
 def test_a_folder_without_a_run_is_said(tmp_path: Path, capsys: Captured) -> None:
     assert run_commands.plot([str(tmp_path)], str(tmp_path / "a.png")) == 3
     assert "holds no run" in capsys.readouterr().err

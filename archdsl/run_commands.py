@@ -65,11 +65,12 @@ def plot(paths: Sequence[str], output: str) -> int:
 
     def work() -> int:
         from archdsl.fsio import write_atomic
+        from archdsl.train import stored
         from archdsl.train.figures import curves
 
         runs = [_with_rows(Path(path)) for path in paths]
         write_atomic(Path(output), curves.one(runs[0]) if len(runs) == 1 else curves.several(runs))
-        say(f"{output}: {', '.join(run.label for run in runs)}\n")
+        say(f"{output}: {', '.join(stored.labels(runs))}\n")
         return Exit.CLEAN
 
     return _told(work)

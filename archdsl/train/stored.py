@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -122,6 +122,17 @@ class Stored:
     def label(self) -> str:
         """The run in a legend or a table: its folder's name."""
         return self.path.resolve().name
+
+
+def labels(runs: Sequence[Stored]) -> list[str]:
+    """What tells each from the others: the last parts of its path, as few as are enough."""
+    parts = [run.path.resolve().parts for run in runs]
+    return [_shortest(mine, [other for other in parts if other != mine]) for mine in parts]
+
+
+def _shortest(mine: Sequence[str], others: Sequence[Sequence[str]]) -> str:
+    enough = (n for n in range(1, len(mine)) if all(other[-n:] != mine[-n:] for other in others))
+    return str(Path(*mine[-next(enough, len(mine)) :]))
 
 
 def is_run(path: Path) -> bool:

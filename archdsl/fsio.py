@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -193,41 +193,6 @@ def make_directory(path: Path) -> None:
     """Make `path` a directory, with its parents, unless it is one."""
     with _told(path, "make directory"):
         path.mkdir(parents=True, exist_ok=True)
-
-
-@contextmanager
-def provisional(path: Path, files: Iterable[str], kept: str) -> Generator[None]:
-    """Make `path` a directory, with its parents; where this fails before there is a file `kept`, they go again.
-
-    Only what this made is removed: the directories, and `files` in the last. Of what was there before, and of what
-    others put there, nothing is.
-    """
-    made = list(_made(path))
-    try:
-        yield
-    except BaseException:
-        if path in made and not (path / kept).exists():
-            with suppress(OSError):
-                _unmake(path, files, made)
-        raise
-
-
-def _made(path: Path) -> Iterator[Path]:
-    """Make a directory with its parents; those that were not there, the outermost first."""
-    with _told(path, "make directory"):
-        missing = [place for place in (path, *path.parents) if not place.exists()]
-        for place in reversed(missing):
-            with suppress(FileExistsError):  # another process was faster, and it is that one's
-                place.mkdir()
-                yield place
-        path.mkdir(exist_ok=True)  # refused where it is a file
-
-
-def _unmake(path: Path, files: Iterable[str], made: Sequence[Path]) -> None:
-    for name in files:
-        (path / name).unlink(missing_ok=True)
-    for place in reversed(made):
-        place.rmdir()
 
 
 def listed(folder: Path) -> list[Path]:

@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 
 from archdsl import fsio
-from archdsl.fsio import FileTrouble, TooLarge, lock, provisional, read_limited, safe_join, write_atomic, write_inside
+from archdsl.fsio import FileTrouble, TooLarge, lock, read_limited, safe_join, write_atomic, write_inside
+from archdsl.train.provisional import provisional
 
 PACKAGE = Path(fsio.__file__).parent
 OLD, NEW = b"old" * 1000, b"new" * 2000

@@ -15,7 +15,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from archdsl.fsio import FileTrouble, lock, provisional
+from archdsl.fsio import FileTrouble, lock
 from archdsl.recipe import Recipe
 from archdsl.recipe.records import Crop, ResizedCrop
 from archdsl.train import (
@@ -44,6 +44,7 @@ from archdsl.train.loop import Plan, Trainer
 from archdsl.train.normalize import to_float
 from archdsl.train.overview import describe, idle
 from archdsl.train.progress import Row, reporter
+from archdsl.train.provisional import provisional
 from archdsl.train.randomness import key
 from archdsl.train.schedule import Clock, clock
 from archdsl.train.signals import watched

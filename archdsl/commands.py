@@ -124,15 +124,18 @@ def train(
     path: str, request: Request, options: Mapping[str, object], recipe: str | None, changes: Sequence[str]
 ) -> int:
     """Compile one file and train its network; the trainer's own exit code."""
-    from archdsl import training
+    from archdsl.train.signals import starting
 
-    config = training.config({**options, "changes": tuple(changes)})
-    found, code = jobs(path, request, recipe, [changes])
-    if not found:
-        return code
-    from archdsl.train.run import run  # torch, two seconds: only now
+    with starting():
+        from archdsl import training
 
-    return run(config, found[0])
+        config = training.config({**options, "changes": tuple(changes)})
+        found, code = jobs(path, request, recipe, [changes])
+        if not found:
+            return code
+        from archdsl.train.run import run  # torch, two seconds: only now
+
+        return run(config, found[0])
 
 
 def jobs(path: str, request: Request, recipe: str | None, points: Sequence[Sequence[str]]) -> tuple[list[Job], Exit]:

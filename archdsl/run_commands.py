@@ -65,11 +65,12 @@ def plot(paths: Sequence[str], output: str) -> int:
 
     def work() -> int:
         from archdsl.fsio import write_atomic
+        from archdsl.train import stored
         from archdsl.train.figures import curves
 
         runs = [_with_rows(Path(path)) for path in paths]
         write_atomic(Path(output), curves.one(runs[0]) if len(runs) == 1 else curves.several(runs))
-        say(f"{output}: {', '.join(run.label for run in runs)}\n")
+        say(f"{output}: {', '.join(stored.labels(runs))}\n")
         return Exit.CLEAN
 
     return _told(work)
@@ -87,14 +88,18 @@ def runs(directory: str, form: str) -> int:
         from archdsl.train.trouble import TrainTrouble
 
         found: list[Stored] = []
+        waiting: dict[Path, str] = {}
         code = Exit.CLEAN
         for path in stored.found(root):
             try:
-                found.append(stored.load(path))
+                if stored.started(path):
+                    found.append(stored.load(path))
+                else:
+                    waiting[path] = stored.network(path).name
             except TrainTrouble as trouble:
                 tell(f"archdsl: {visible(str(trouble))}\n")
                 code = Exit.FILES
-        say(_json(table.entries(found, root)) if form == "json" else table.text(found, root))
+        say(_json(table.entries(found, root, waiting)) if form == "json" else table.text(found, root, waiting))
         return code
 
     return _told(work)

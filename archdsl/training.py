@@ -23,6 +23,7 @@ from archdsl.suggest import nearest
 from archdsl.syntax import ast
 from archdsl.train.bench.asked import Asked
 from archdsl.train.job import Chosen, Job, StepMemory, Tapped, TrainConfig
+from archdsl.train.refused import refusal
 from archdsl.visible import visible
 
 if TYPE_CHECKING:
@@ -43,11 +44,7 @@ def config(options: Mapping[str, object]) -> TrainConfig:
     try:
         return TrainConfig.model_validate(given)
     except ValidationError as error:
-        problem = error.errors(include_input=False)[0]
-        if not problem["loc"]:  # flags that do not go together say so themselves
-            raise Misuse(problem["msg"].removeprefix("Value error, ")) from None
-        flag = "--" + str(problem["loc"][0]).replace("_", "-")
-        raise Misuse(f"{flag}: {problem['msg']}") from None
+        raise Misuse(refusal(TrainConfig, error)) from None
 
 
 def _path(name: str, text: str) -> Path:
@@ -72,10 +69,7 @@ def asked(options: Mapping[str, object]) -> Asked:
     try:
         return Asked.model_validate({name: value for name, value in options.items() if value is not None})
     except ValidationError as error:
-        problem = error.errors(include_input=False)[0]
-        if not problem["loc"]:
-            raise Misuse(problem["msg"].removeprefix("Value error, ")) from None
-        raise Misuse(f"--{problem['loc'][0]}: {problem['msg']}") from None
+        raise Misuse(refusal(Asked, error)) from None
 
 
 def alone(recipe: Recipe) -> Recipe:

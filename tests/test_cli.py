@@ -486,3 +486,24 @@ def _in_time(seconds: float, command: tuple[str, ...]) -> bool:
     """The pace is taken before and after: a machine may become busy while the command runs."""
     before = slowness()
     return spent(*command) <= seconds * max(before, slowness())
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR1"])
+def test_a_signal_while_torch_is_loaded_ends_train_at_once(tmp_path: Path, name: str) -> None:
+    """From a module that is imported on the way, which catches whatever it can."""
+    (tmp_path / "torch.py").write_text(
+        f"import signal\ntry:\n    signal.raise_signal(signal.{name})\nexcept BaseException:\n    pass\nprint('went on')\n"
+    )
+    command = [sys.executable, "-m", "archdsl", "train", str(ROOT / "specs" / "resnet-20.arch"), "--out", "run"]
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    environment = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (75, "")
+    assert done.stdout == f"stopped by {name} before the first step: there was nothing to save\n"
+    assert not (tmp_path / "run").exists()
+
+
+def test_signals_are_heard_without_torch() -> None:
+    code = "import sys; import archdsl.train.signals; print('torch' in sys.modules, 'pydantic' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.stdout == "False False\n"

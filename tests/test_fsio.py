@@ -13,12 +13,14 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from archdsl import fsio
 from archdsl.fsio import FileTrouble, TooLarge, lock, read_limited, safe_join, write_atomic, write_inside
+from archdsl.train.provisional import provisional
 
 PACKAGE = Path(fsio.__file__).parent
 OLD, NEW = b"old" * 1000, b"new" * 2000
@@ -225,3 +227,28 @@ def test_nothing_else_opens_files_for_writing() -> None:
         if isinstance(node, ast.Call) and _opens_for_writing(node)
     ]
     assert found == []
+
+
+def test_a_provisional_folder_goes_with_what_failed_and_nothing_else_does(tmp_path: Path) -> None:
+    def fail(folder: Path, *names: str) -> None:
+        with suppress(KeyError), provisional(folder, ("a", "b"), "kept"):
+            for name in names:
+                (folder / name).touch()
+            raise KeyError
+
+    new = tmp_path / "runs" / "net-1"
+    fail(new, "a")
+    assert not (tmp_path / "runs").exists()
+    fail(new, "a", "kept")
+    assert sorted(os.listdir(new)) == ["a", "kept"]
+    fail(tmp_path / "runs" / "net-2", "a", "of another")
+    assert os.listdir(tmp_path / "runs" / "net-2") == ["of another"]
+    (tmp_path / "old").mkdir()
+    fail(tmp_path / "old", "a")
+    assert os.listdir(tmp_path / "old") == ["a"]
+    with provisional(tmp_path / "fine" / "too", ("a",), "kept"):
+        pass
+    assert (tmp_path / "fine" / "too").is_dir()
+    (tmp_path / "file").touch()
+    with pytest.raises(FileTrouble, match="cannot make directory"), provisional(tmp_path / "file", (), "kept"):
+        pass

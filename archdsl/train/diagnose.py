@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -57,7 +59,19 @@ def _watch(name: str, found: list[str]):
 
 def _gradient(model: nn.Module) -> str:
     """The last of them: gradients go backwards, and what is not finite makes all before it so."""
-    for name, parameter in reversed(list(model.named_parameters())):
-        if parameter.grad is not None and not parameter.grad.isfinite().all():
+    gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    for name, gradient in reversed(gradients.items()):
+        if not gradient.isfinite().all():
             return f"the gradient of `{name}` is not finite"
-    return "a gradient is not finite"
+    return _norm(gradients)
+
+
+def _norm(gradients: Mapping[str, Tensor]) -> str:
+    """Every number is finite, and the root of the sum of their squares is not."""
+    largest = {name: float(gradient.abs().max()) for name, gradient in gradients.items() if gradient.numel()}
+    name = max(largest, key=lambda name: largest[name], default="")
+    if not name:
+        return "a gradient is not finite"
+    return (
+        f"the norm of the gradients overflows, though each is finite; the largest, {largest[name]:.3g}, is in `{name}`"
+    )

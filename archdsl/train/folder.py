@@ -38,6 +38,9 @@ from archdsl.train.trouble import TrainTrouble
 if TYPE_CHECKING:
     from archdsl.train.loop import Plan
 
+BEFORE = (SPEC, MODEL, RECIPE, CONFIG, NETWORK, NORMALIZATION, ENVIRONMENT)
+"""What is written before the plan."""
+
 
 def choose(config: TrainConfig, name: str) -> Path:
     """The folder asked for, or the next free `runs/<name>-<number>`."""
@@ -52,8 +55,6 @@ def open_(out: Path, job: Job, recipe: Recipe, config: TrainConfig) -> None:
     """Write what was asked for."""
     make_directory(out)
     write_atomic(out / SPEC, job.spec.encode())
-    for name, text in job.sources.items():
-        write_inside(out, f"{stored.SOURCES}/{name}", text.encode())
     write_atomic(out / MODEL, job.module.encode())
     write_atomic(out / RECIPE, (recipe.model_dump_json(indent=2) + "\n").encode())
     write_atomic(out / CONFIG, (config.model_dump_json(indent=2) + "\n").encode())
@@ -79,7 +80,6 @@ def write_plan(plan: Plan, job: Job, after_step: int) -> None:
     after_step: 0 where the run begins, else that of the checkpoint from which it goes on.
     """
     images, held = plan.images, plan.recipe.validation
-    batch = min(plan.recipe.batch, plan.micro_batch or plan.recipe.batch)
     known = stored.Plan(
         data=images.name,
         classes=images.classes,
@@ -93,9 +93,11 @@ def write_plan(plan: Plan, job: Job, after_step: int) -> None:
         device=plan.device.device.type,
         precision=plan.device.precision_name,
         threads=plan.device.threads,
-        memory=None if job.memory is None else job.memory.at(batch),
+        memory=None if job.memory is None else job.memory.at(plan.at_once),
     )
     write_atomic(plan.out / ENVIRONMENT, _json(_environments(plan, after_step)))
+    for name, text in job.sources.items():
+        write_inside(plan.out, f"{stored.SOURCES}/{name}", text.encode())
     write_atomic(plan.out / PLAN, _json(asdict(known)))
 
 

@@ -71,8 +71,11 @@ class TrainConfig(BaseModel):
     @model_validator(mode="after")
     def _flags_fit_together(self) -> TrainConfig:
         """Nothing that was asked for is passed over."""
+        tries = "--dry-run and --overfit-batch are two different tries: give one of them"
         needs = {
             "--resume needs the run folder: --out": self.resume and self.out is None,
+            f"--data {self.data} needs no files: there is nothing to --download": self.data in NO_FILES
+            and self.download,
             "--download needs the folder that the files go to: --data-dir": self.download and self.data_dir is None,
             f"--data {self.data} needs no files: --data-dir is for the other sets": self.data in NO_FILES
             and self.data_dir is not None,
@@ -80,6 +83,12 @@ class TrainConfig(BaseModel):
             and self.unofficial,
             f"--workers is for --data folder: {self.data} lies in memory": self.data != "folder"
             and self.workers is not None,
+            tries: self.dry_run and self.overfit_batch,
+            "--dry-run is two steps: --epochs is for a whole run": self.dry_run and self.epochs is not None,
+            "--dry-run takes the images of two batches: --limit is for a whole run": self.dry_run
+            and self.limit is not None,
+            "--overfit-batch takes one batch: not --limit N but --set batch=N says how many images": self.overfit_batch
+            and self.limit is not None,
         }
         for text, broken in needs.items():
             if broken:

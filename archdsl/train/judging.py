@@ -20,6 +20,7 @@ from archdsl.train.device import Device, Hardware
 from archdsl.train.evaluate import judge, scores
 from archdsl.train.job import TrainConfig
 from archdsl.train.loss import measure
+from archdsl.train.refused import refusal
 from archdsl.train.signals import watched
 from archdsl.train.stored import Stored
 from archdsl.train.trouble import Misfit, Stopped
@@ -137,10 +138,7 @@ def _config(stored: Stored, changes: dict[str, object]) -> TrainConfig:
     try:
         return TrainConfig.model_validate({**stored.config.model_dump(), **own, "engine": "eager", **asked})
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        if not first["loc"]:  # options that do not go together say so themselves
-            raise Misuse(first["msg"].removeprefix("Value error, ")) from None
-        raise Misuse(f"--{str(first['loc'][0]).replace('_', '-')}: {first['msg']}") from None
+        raise Misuse(refusal(TrainConfig, error)) from None
 
 
 def _device(config: TrainConfig) -> Device:

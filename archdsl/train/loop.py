@@ -204,9 +204,7 @@ class Trainer:
         if not late:
             return
         place = self._cause(batch if late == 1 else self._again(late))
-        saved = self._newest_step()
-        rest = f"the last checkpoint is that of step {saved}" if saved is not None else "no checkpoint was made yet"
-        raise NotFinite(f"step {self.progress.step}: {place}; {rest}")
+        raise NotFinite(f"step {self.progress.step}: {place}; {self._left('last')}")
 
     def _again(self, late: int) -> Batch:
         """The step that was not finite, done again with its images: no weight has moved since."""
@@ -246,8 +244,10 @@ class Trainer:
             f"stopped by {self.flag.name} after step {self.progress.step}; --resume goes on from {self.plan.out}"
         )
 
-    def _newest_step(self) -> int | None:
-        return max(map(checkpoint.step_of, checkpoint.finished(self.plan.out)), default=None)
+    def _left(self, which: str) -> str:
+        """What there is to go on from: the last checkpoint, or the newest."""
+        step = max(map(checkpoint.step_of, checkpoint.finished(self.plan.out)), default=None)
+        return "no checkpoint was made yet" if step is None else f"the {which} checkpoint is that of step {step}"
 
     def _save(self, must: bool = False) -> None:
         """A full disk costs this save only, until it has happened three times in a row or the save is the last."""
@@ -255,7 +255,7 @@ class Trainer:
         trouble = self.team.from_leader(lambda: self._written(taken))
         self.failed_saves = self.failed_saves + 1 if trouble else 0
         if trouble and (must or self.failed_saves > _SAVES_MAY_FAIL):
-            raise TrainTrouble(f"{trouble}; the newest checkpoint is that of step {self._newest_step()}")
+            raise TrainTrouble(f"{trouble}; {self._left('newest')}")
         if trouble:
             self.reporter.note(f"not saved: {trouble}")
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from archdsl.fsio import write_atomic
+from archdsl.fsio import FileTrouble, write_atomic
 from archdsl.train import network, reopened, stored
 from archdsl.train.answers import Answers, answers
 from archdsl.train.data.images import Images
 from archdsl.train.device import Device
 from archdsl.train.report import CONFUSION, CURVES, ERRORS, report
 from archdsl.train.stored import Stored
+from archdsl.train.trouble import TrainTrouble
 
 if TYPE_CHECKING:
     from archdsl.train.figures.errors import Mistake
@@ -26,13 +27,23 @@ _SHEET = 32  # errors on the sheet
 
 
 def write(out: Path, images: Images, where: Device) -> None:
-    """Write `curves.png`, `confusion.png`, `errors.png` and last `report.md`, for the newest checkpoint."""
+    """Write `curves.png`, `confusion.png`, `errors.png` and last `report.md`, for the newest checkpoint.
+
+    What fails is told with what can be done: the network is trained and saved.
+    """
+    try:
+        _write(out, images, where)
+    except FileTrouble as trouble:
+        raise TrainTrouble(f"{trouble}; the run itself is finished, and --resume draws its pictures again") from None
+
+
+def _write(out: Path, images: Images, where: Device) -> None:
     from archdsl.train.figures import confusion, curves, errors  # matplotlib, half a second: only now
 
     run = stored.load(out)
     found = ask(run, images, where)
     counts = found.confusion().numpy()
-    title = f"{run.label}: {found.error:.2%} of {len(found.labels):,} test images wrong"
+    title = f"{run.title}: {found.error:.2%} of {len(found.labels):,} {run.judged} images wrong"
     write_atomic(out / CURVES, curves.one(run))
     write_atomic(out / CONFUSION, confusion.confusion(counts, run.plan.classes, title))
     mistakes = list(_mistakes(found, images, found.worst(_SHEET)))
@@ -62,4 +73,4 @@ def _mistakes(found: Answers, images: Images, numbers: Tensor) -> Iterator[Mista
 
 
 def _sheet_title(run: Stored, count: int) -> str:
-    return f"{run.label}: the {count} wrong answers it was surest of" if count else f"{run.label}: no wrong answer"
+    return f"{run.title}: the {count} wrong answers it was surest of" if count else f"{run.title}: no wrong answer"

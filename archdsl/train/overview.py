@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from torch import nn
 
 from archdsl.recipe.records import Record
-from archdsl.train.job import Job
+from archdsl.train.job import Job, TrainConfig
+from archdsl.train.progress import counted
 
 if TYPE_CHECKING:
     from archdsl.train.loop import Plan
@@ -30,6 +32,17 @@ def describe(plan: Plan, model: nn.Module, job: Job) -> str:
     return "\n".join(lines)
 
 
+def idle(plan: Plan, config: TrainConfig, ranks: int) -> Iterator[str]:
+    """What was asked for and changes nothing here, a line for each."""
+    share = -(-plan.batch // ranks)
+    if plan.sync_batch_norm and ranks == 1:
+        yield "--sync-batch-norm: there is one rank, and nothing to share"
+    if config.deterministic and plan.device.device.type == "cpu":
+        yield "--deterministic: the algorithms of a CPU give the same bits each time as it is"
+    if plan.micro_batch is not None and plan.micro_batch >= share:
+        yield f"--micro-batch {plan.micro_batch}: a step has {counted(share, 'image')}, taken at once as it is"
+
+
 def _network(model: nn.Module, job: Job) -> str:
     parameters = sum(p.numel() for p in model.parameters())
     cost = "" if job.macs is None else f", {job.macs:,} multiply-accumulates an image"
@@ -39,19 +52,19 @@ def _network(model: nn.Module, job: Job) -> str:
 def _data(plan: Plan) -> str:
     images, held = plan.images, plan.recipe.validation
     validation = f", {held:,} to validate" if held else ""
+    parts = f"{len(images.train) - held:,} to train{validation}, {len(images.test):,} to test"
+    if plan.overfit:
+        parts = f"one batch of {counted(len(images.train), 'image')}, to be learnt by heart"
     size = "×".join(map(str, images.shape))
-    return (
-        f"{images.name}: {len(images.train) - held:,} to train{validation}, {len(images.test):,} to test, "
-        f"{len(images.classes)} classes, {size}"
-    )
+    return f"{images.name}: {parts}, {len(images.classes)} classes, {size}"
 
 
 def _recipe(plan: Plan) -> str:
     recipe, total = plan.recipe, plan.clock.total
-    epochs = -(-total // plan.clock.steps_per_epoch)
+    epochs = plan.clock.epochs
     return (
         f"{recipe.optimizer.kind} lr {recipe.optimizer.lr:g}, {recipe.schedule.kind}, batch {recipe.batch}, "
-        f"{total:,} steps ({epochs} {'epoch' if epochs == 1 else 'epochs'})"
+        f"{counted(total, 'step')} ({counted(epochs, 'epoch')})"
     )
 
 
@@ -63,8 +76,8 @@ def _schedule(plan: Plan) -> str:
 def _memory(plan: Plan, job: Job) -> list[str]:
     if job.memory is None:
         return ["memory    not predicted for so many layers"]
-    batch = min(plan.recipe.batch, plan.micro_batch or plan.recipe.batch)
-    return [f"memory    {megabytes(job.memory.at(batch))} predicted for a step of {batch} images, in fp32"]
+    images = counted(plan.at_once, "image")
+    return [f"memory    {megabytes(job.memory.at(plan.at_once))} predicted for a step of {images}, in fp32"]
 
 
 def _paper(plan: Plan, job: Job) -> list[str]:

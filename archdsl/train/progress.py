@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
-from rich.text import Text
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.progress import Progress, ProgressColumn, Task, TaskID
+from rich.progress_bar import ProgressBar
+from rich.segment import Segment
 
 LINES_PER_EPOCH = 4
+_BAR = 6  # columns below which a bar shows nothing
+_DROPPED = ("loss", "rate", "error", "count", "left")  # where a terminal is narrow, in this order, after the bar
 
 
 @dataclass(frozen=True)
@@ -31,19 +34,21 @@ class Row:
         """The error by which the best epoch is chosen."""
         return self.test_error if self.validation_error is None else self.validation_error
 
-    def __str__(self) -> str:
+    def told(self, judged: str = "test") -> str:
+        """The row as a line; `judged` is what the images are called that are not learnt from."""
         validation = "" if self.validation_error is None else f"  validation {self.validation_error:6.2%}"
         return (
             f"epoch {self.epoch:3}  loss {self.train_loss:.4f}  train error {self.train_error:6.2%}{validation}"
-            f"  test error {self.test_error:6.2%}  lr {self.lr:.3g}  {self.seconds:.1f} s"
+            f"  {judged} error {self.test_error:6.2%}  lr {self.lr:.3g}  {self.seconds:.1f} s"
         )
 
 
 class Reporter:
     """Plain lines: one an epoch, and a few on the way."""
 
-    def __init__(self, console: Console, run_steps: int, batch: int) -> None:
+    def __init__(self, console: Console, run_steps: int, batch: int, judged: str = "test") -> None:
         self.console = console
+        self.judged = judged
         self.run_steps = run_steps
         self.batch = batch
         self.epoch = 0
@@ -70,17 +75,18 @@ class Reporter:
         """So many steps of the epoch are done, with this mean loss and error so far."""
         self.told = done
         where = f"epoch {self.epoch:3}  step {done}/{self.steps}"
-        self.note(f"{where}  loss {loss:.4f}  error {error:6.2%}  {self.speed(run_done)}")
+        self.note("  ".join([where, *self._said(run_done, loss, error).values()]))
 
-    def speed(self, run_done: int) -> str:
-        """Rate and time left, as seen since the epoch began or went on."""
+    def _said(self, run_done: int, loss: float, error: float) -> dict[str, str]:
+        """Loss and error, and rate and time left, as seen since the epoch began or went on."""
         rate = (run_done - self.began_at) / max(time.monotonic() - self.began, 1e-9)
         left = (self.run_steps - run_done) / max(rate, 1e-9)
-        return f"{rate * self.batch:,.0f} images/s  {duration(left)} left"
+        speed = {"rate": f"{rate * self.batch:,.0f} images/s", "left": f"{duration(left)} left"}
+        return {"loss": f"loss {loss:.4f}", "error": f"error {error:6.2%}", **speed}
 
     def row(self, row: Row) -> None:
         """An epoch is over and judged."""
-        self.note(str(row))
+        self.note(row.told(self.judged))
 
     def close(self) -> None:
         """Nothing more will come."""
@@ -89,15 +95,9 @@ class Reporter:
 class Bars(Reporter):
     """A bar that grows through each epoch, with the epoch's line left behind above it."""
 
-    def __init__(self, console: Console, run_steps: int, batch: int) -> None:
-        super().__init__(console, run_steps, batch)
-        columns: list[ProgressColumn] = [
-            TextColumn("epoch {task.fields[epoch]:3}"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.completed}/{task.total}"),
-            _Said(),
-        ]
-        self.progress = Progress(*columns, console=console, transient=True, expand=True)
+    def __init__(self, console: Console, run_steps: int, batch: int, judged: str = "test") -> None:
+        super().__init__(console, run_steps, batch, judged)
+        self.progress = Progress(_Line(), console=console, transient=True, expand=True)
         self.task: TaskID | None = None
         self.shown = 0.0
 
@@ -106,7 +106,7 @@ class Bars(Reporter):
         super().begin(epoch, steps, done, run_done)
         self.progress.start()
         self._drop()
-        self.task = self.progress.add_task("", total=steps, completed=done, epoch=epoch, said="")
+        self.task = self.progress.add_task("", total=steps, completed=done, epoch=epoch, said={})
 
     def wants(self, done: int) -> bool:
         """Five times a second."""
@@ -115,8 +115,7 @@ class Bars(Reporter):
     def step(self, done: int, run_done: int, loss: float, error: float) -> None:
         """Move the bar."""
         if self.task is not None:
-            said = f"loss {loss:.4f}  error {error:6.2%}  {self.speed(run_done)}"
-            self.progress.update(self.task, completed=done, said=said)
+            self.progress.update(self.task, completed=done, said=self._said(run_done, loss, error))
             self.shown = time.monotonic()
 
     def row(self, row: Row) -> None:
@@ -135,16 +134,50 @@ class Bars(Reporter):
             self.task = None
 
 
-class _Said(ProgressColumn):
-    max_refresh = 0.1
-
-    def render(self, task: Task) -> Text:
-        return Text(str(task.fields["said"]))
+class _Line(ProgressColumn):
+    def render(self, task: Task) -> _Drawn:
+        return _Drawn(task)
 
 
-def reporter(console: Console, run_steps: int, batch: int) -> Reporter:
+@dataclass(frozen=True)
+class _Drawn:
+    """One line, however wide the terminal is: the bar takes what the words leave, and goes before they do."""
+
+    task: Task
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        task, width = self.task, options.max_width
+        epoch, count = f"epoch {task.fields['epoch']:3}", f"{task.completed:.0f}/{task.total:.0f}"
+        words: dict[str, str] = {"epoch": epoch, "count": count, **task.fields["said"]}
+        room = width - len(_joined(words)) - 2
+        if room < _BAR:
+            yield Segment(_fitting(words, width)[:width])
+            return
+        yield Segment(f"{words.pop('epoch')}  ")
+        yield ProgressBar(total=task.total, completed=task.completed, width=room)
+        yield Segment(f"  {_joined(words)}")
+
+
+def _fitting(words: dict[str, str], width: int) -> str:
+    """The most important of the words, in their order."""
+    dropped = iter(_DROPPED)
+    while len(_joined(words)) > width and len(words) > 1:
+        words.pop(next(dropped), None)
+    return _joined(words)
+
+
+def _joined(words: dict[str, str]) -> str:
+    return "  ".join(words.values())
+
+
+def reporter(console: Console, run_steps: int, batch: int, judged: str = "test") -> Reporter:
     """The one that suits the console."""
-    return (Bars if console.is_terminal else Reporter)(console, run_steps, batch)
+    return (Bars if console.is_terminal else Reporter)(console, run_steps, batch, judged)
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 step`, `2,000 steps`."""
+    return f"{number:,} {thing}{'s' * (number != 1)}"
 
 
 def duration(seconds: float) -> str:

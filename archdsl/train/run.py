@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from archdsl.fsio import FileTrouble, lock, make_directory
+from archdsl.fsio import FileTrouble, lock
 from archdsl.recipe import Recipe
 from archdsl.recipe.records import Crop, ResizedCrop
 from archdsl.train import (
@@ -30,6 +30,7 @@ from archdsl.train import (
     stages,
     stored,
     teaching,
+    verdict,
     view,
 )
 from archdsl.train.data import Images, load
@@ -41,15 +42,18 @@ from archdsl.train.identity import Identity, differences, identity
 from archdsl.train.job import Job, TrainConfig
 from archdsl.train.loop import Plan, Trainer
 from archdsl.train.normalize import to_float
-from archdsl.train.overview import describe
+from archdsl.train.overview import describe, idle
 from archdsl.train.progress import Row, reporter
+from archdsl.train.provisional import provisional
 from archdsl.train.randomness import key
 from archdsl.train.schedule import Clock, clock
 from archdsl.train.signals import watched
+from archdsl.train.stored import Stored
 from archdsl.train.synced_norm import synced
 from archdsl.train.trouble import Misfit, Stopped, TrainTrouble
 
 _OVERFIT_STEPS = 100
+_LOCK = "run.lock"
 
 
 def run(config: TrainConfig, job: Job, console: Console | None = None) -> int:
@@ -74,9 +78,8 @@ def run(config: TrainConfig, job: Job, console: Console | None = None) -> int:
 def train(config: TrainConfig, job: Job, console: Console, hardware: Hardware | None = None) -> Sequence[Row]:
     """The same for one stage, raising what goes wrong; returns the metrics, one row an epoch."""
     out = folder.choose(config, job.name)
-    make_directory(out)
     team = distributed.present()
-    with _held(out, team), watched() as flag:
+    with watched() as flag, _held(out, team):
         flag.at_once = team.size == 1  # several end together, after a step
         where = device.choose(config, hardware or Hardware.found())
         device.apply(where, config.deterministic)
@@ -85,8 +88,8 @@ def train(config: TrainConfig, job: Job, console: Console, hardware: Hardware | 
         known = identity(config, job, recipe, images, teaching.digest(job))
         team.alike(known)
         step = _step_to_go_on_from(out, known, team, console) if config.resume else ""
-        if step and (rows := _finished(int(step), config, job, images, where, out, team, console)):
-            return rows
+        if step and (done := _finished(int(step), out)):
+            return _again(done, config, images, where, team, console)
         team.from_leader(lambda: folder.open_(out, job, recipe, config))
         team.opened()
         chance.seed_all(recipe.seed)
@@ -95,22 +98,24 @@ def train(config: TrainConfig, job: Job, console: Console, hardware: Hardware | 
         teaching.begin(model, job)
         where = _tried(model, images, job, where)
         plan = _plan(config, job, recipe, images, where, out, known)
-        shown = reporter(console if team.leads else Console(quiet=True), plan.clock.total, recipe.batch)
-        shown.note(describe(plan, model, job))
-        if plan.sync_batch_norm and team.size == 1:
-            shown.note("--sync-batch-norm: there is one rank, and nothing to share")
-        if team.leads:
-            folder.write_plan(plan, job, int(step or 0))
-        with memory.watched(where.device, _at_once(config, recipe, team), job.memory):
+        judged = verdict.judged(plan.overfit)
+        shown = reporter(console if team.leads else Console(quiet=True), plan.clock.total, plan.batch, judged)
+        for text in (describe(plan, model, job), *idle(plan, config, team.size)):
+            shown.note(text)
+        with memory.watched(where.device, _at_once(plan, team), job.memory):
             trainer = Trainer(plan, _shared(model, plan, team), shown, flag, team)
             if team.leads:
                 folder.write_normalization(out, trainer.normalize.steps)
+                folder.write_plan(plan, job, int(step or 0))  # last: from here on there is a run
             if step:
                 _go_on(trainer, step)
             rows = trainer.train()
+        for text in _result(out, recipe, rows, plan.clock.epochs, plan.overfit, job.claims.get(images.name)):
+            shown.note(text)
         if config.report and team.leads:
             outcome.write(out, images, where)
-        shown.note(_conclusion(rows, job, images, out))
+        if plan.overfit:
+            verdict.refuse_unlearnt(recipe, rows)
         return rows
 
 
@@ -155,6 +160,7 @@ def _plan(
         save_steps=config.save_steps,
         micro_batch=config.micro_batch,
         sync_batch_norm=config.sync_batch_norm,
+        overfit=config.overfit_batch,
     )
 
 
@@ -203,11 +209,14 @@ def _try(model: nn.Module, images: Images, job: Job, where: Device) -> None:
 
 @contextmanager
 def _held(out: Path, team: Team) -> Generator[None]:
-    """The run folder, for this run alone; the leader holds it for all ranks."""
+    """The run folder, for this run alone; the leader makes it and holds it for all ranks.
+
+    What is refused before there is a plan leaves no folder behind that was not there.
+    """
     if not team.leads:
         yield
         return
-    with lock(out / "run.lock"):
+    with provisional(out, (*folder.BEFORE, _LOCK), stored.PLAN), lock(out / _LOCK):
         yield
 
 
@@ -220,9 +229,9 @@ def _shared(model: nn.Module, plan: Plan, team: Team) -> nn.Module:
     return synced(model) if team.size > 1 and plan.sync_batch_norm else model
 
 
-def _at_once(config: TrainConfig, recipe: Recipe, team: Team) -> int:
+def _at_once(plan: Plan, team: Team) -> int:
     """The most images that a rank has in memory as part of a step."""
-    return min(config.micro_batch or recipe.batch, -(-recipe.batch // team.size))
+    return min(plan.at_once, -(-plan.recipe.batch // team.size))
 
 
 def _step_to_go_on_from(out: Path, known: Identity, team: Team, console: Console) -> str:
@@ -245,18 +254,25 @@ def _newest(out: Path, known: Identity, note: Callable[[str], None]) -> str:
     return str(saved.step)
 
 
-def _finished(
-    step: int, config: TrainConfig, job: Job, images: Images, where: Device, out: Path, team: Team, console: Console
-) -> tuple[Row, ...]:
-    """The metrics of a run that came to its end at this step, of which only the report may be missing; else nothing."""
+def _finished(step: int, out: Path) -> Stored | None:
+    """The run, where it came to its end at this step."""
     done = stored.load(out)
-    if not done.finished or done.rows[-1].step != step:
-        return ()
+    return done if done.finished and done.rows[-1].step == step else None
+
+
+def _again(
+    done: Stored, config: TrainConfig, images: Images, where: Device, team: Team, console: Console
+) -> Sequence[Row]:
+    """What a finished run came to. Only a report that is missing is made."""
+    epochs, overfit = done.plan.epochs, done.config.overfit_batch
     if team.leads:
-        if config.report and not (out / stored.REPORT).exists():
-            outcome.write(out, images, where)
-        _say(console, f"{out} is finished: nothing was left to do")
-        _say(console, _conclusion(done.rows, job, images, out))
+        _say(console, f"{done.path} is finished: nothing was left to do")
+        for text in _result(done.path, done.recipe, done.rows, epochs, overfit, done.claim):
+            _say(console, text)
+        if config.report and not (done.path / stored.REPORT).exists():
+            outcome.write(done.path, images, where)
+    if overfit:
+        verdict.refuse_unlearnt(done.recipe, done.rows)
     return done.rows
 
 
@@ -271,11 +287,13 @@ def _go_on(trainer: Trainer, step: str) -> None:
     note(f"going on after step {step}")
 
 
-def _conclusion(rows: Sequence[Row], job: Job, images: Images, out: Path) -> str:
-    best = min(rows, key=lambda row: row.test_error)
-    claim = job.claims.get(images.name)
-    paper = "" if claim is None else f"; the paper says {claim:.2%}"
-    return f"test error {rows[-1].test_error:.2%} (best {best.test_error:.2%} in epoch {best.epoch}){paper}; {out}"
+def _result(
+    out: Path, recipe: Recipe, rows: Sequence[Row], epochs: int, overfit: bool, claim: float | None
+) -> Iterator[str]:
+    """What there is to say at the end, whatever becomes of the pictures; `epochs` are those of the whole run."""
+    if early := verdict.early(recipe, rows, epochs):
+        yield early
+    yield f"{verdict.conclusion(recipe, rows, overfit, claim)}; {out}"
 
 
 def _first_line(error: Exception) -> str:

@@ -35,6 +35,11 @@ class Clock:
     total: int
     nominal: int
 
+    @property
+    def epochs(self) -> int:
+        """Of the whole run; the last may be a short one."""
+        return -(-self.total // self.steps_per_epoch)
+
     def epoch(self, step: int) -> float:
         """The recipe's epochs before `step`, in fractions. Exact at the start of an epoch."""
         return step * self.nominal / (self.total * self.steps_per_epoch)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from archdsl.train.trouble import Stopped
@@ -48,6 +49,30 @@ class Flag:
         if number:
             self.number = number
         return number != 0
+
+
+@contextmanager
+def starting() -> Generator[None]:
+    """Signals end the program at once, for as long as there is nothing to save: torch takes seconds to load.
+
+    It ends where it stands: an exception could be caught by a library that is being imported. `watched` takes over.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = [(number, signal.signal(number, _end)) for number in SIGNALS]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    text = f"stopped by {signal.Signals(number).name} before the first step: there was nothing to save\n"
+    with suppress(OSError):
+        os.write(1, text.encode())
+    os._exit(Stopped.exit_code)
 
 
 @contextmanager

@@ -53,3 +53,16 @@ class Plan:
     save_steps: int | None = None
     micro_batch: int | None = None
     sync_batch_norm: bool = False
+    overfit: bool = False
+    """One batch is learnt by heart, and judged."""
+
+    @property
+    def batch(self) -> int:
+        """Images of a step: fewer than the recipe's where there are not as many."""
+        return min(self.recipe.batch, len(self.images.train) - self.recipe.validation)
+
+    @property
+    def at_once(self) -> int:
+        """The most images that are taken at once, in a step or while judging."""
+        most = max(len(self.images.train) - self.recipe.validation, self.recipe.validation, len(self.images.test))
+        return min(self.recipe.batch, self.micro_batch or self.recipe.batch, most)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from archdsl.fsio import FileTrouble, read_limited
 from archdsl.recipe import Recipe
+from archdsl.train import verdict
 from archdsl.train.job import Chosen, TrainConfig
 from archdsl.train.progress import Row
 from archdsl.train.trouble import TrainTrouble
@@ -107,7 +108,12 @@ class Stored:
     @property
     def best(self) -> Row | None:
         """The first row of the lowest error: validation's, where images were held back for it."""
-        return min(self.rows, key=lambda row: row.judged_by, default=None)
+        return verdict.best(self.rows) if self.rows else None
+
+    @property
+    def judged(self) -> str:
+        """What the images are called that it was judged on."""
+        return verdict.judged(self.config.overfit_batch)
 
     @property
     def claim(self) -> float | None:
@@ -115,14 +121,35 @@ class Stored:
         return self.network.claims.get(self.plan.data)
 
     @property
+    def title(self) -> str:
+        """What was trained on what, over pictures and the report."""
+        return f"{self.network.title} on {self.plan.data}"
+
+    @property
     def label(self) -> str:
         """The run in a legend or a table: its folder's name."""
         return self.path.resolve().name
 
 
+def labels(runs: Sequence[Stored]) -> list[str]:
+    """What tells each from the others: the last parts of its path, as few as are enough."""
+    parts = [run.path.resolve().parts for run in runs]
+    return [_shortest(mine, [other for other in parts if other != mine]) for mine in parts]
+
+
+def _shortest(mine: Sequence[str], others: Sequence[Sequence[str]]) -> str:
+    enough = (n for n in range(1, len(mine)) if all(other[-n:] != mine[-n:] for other in others))
+    return str(Path(*mine[-next(enough, len(mine)) :]))
+
+
 def is_run(path: Path) -> bool:
     """Whether a directory holds a run of this version."""
     return (path / NETWORK).is_file() and (path / CONFIG).is_file()
+
+
+def started(path: Path) -> bool:
+    """Whether the run in a run folder came as far as its plan."""
+    return (path / PLAN).is_file()
 
 
 def load(path: Path) -> Stored:
@@ -131,16 +158,21 @@ def load(path: Path) -> Stored:
         raise TrainTrouble(f"{path}: there is no such folder")
     if not is_run(path):
         raise TrainTrouble(f"{path} holds no run: {NETWORK} or {CONFIG} is missing")
-    if not (path / PLAN).is_file():
+    if not started(path):
         raise TrainTrouble(f"{path}: the run ended before its first step")
     return Stored(
         path=path,
-        network=_read(path / NETWORK, TypeAdapter(Network)),
+        network=network(path),
         plan=_read(path / PLAN, TypeAdapter(Plan)),
         recipe=_read(path / RECIPE, TypeAdapter(Recipe)),
         config=_read(path / CONFIG, TypeAdapter(TrainConfig)),
         rows=rows(path / METRICS),
     )
+
+
+def network(path: Path) -> Network:
+    """Which network the run in `path` is of."""
+    return _read(path / NETWORK, TypeAdapter(Network))
 
 
 def found(directory: Path) -> Iterator[Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from archdsl.train.progress import duration
@@ -11,16 +11,22 @@ from archdsl.train.stored import Stored
 _HEAD = ("run", "network", "data", "epochs", "test error", "lowest", "paper", "time", "state")
 
 
-def entries(runs: Sequence[Stored], root: Path) -> list[dict[str, object]]:
-    """The fields of each run for a machine; errors are shares, times seconds."""
-    return [_entry(run, root) for run in runs]
+Waiting = Mapping[Path, str]
+"""Folders whose run came to no plan, with the names of their networks."""
 
 
-def text(runs: Sequence[Stored], root: Path) -> str:
+def entries(runs: Sequence[Stored], root: Path, waiting: Waiting | None = None) -> list[dict[str, object]]:
+    """The fields of each run for a machine, by folder; errors are shares, times seconds."""
+    lines = {run.path: _entry(run, root) for run in runs}
+    lines |= {path: _not_started(path, name, root) for path, name in (waiting or {}).items()}
+    return [lines[path] for path in sorted(lines)]
+
+
+def text(runs: Sequence[Stored], root: Path, waiting: Waiting | None = None) -> str:
     """Aligned columns, or that there are none."""
-    if not runs:
+    if not runs and not waiting:
         return f"no runs below {root}\n"
-    lines = [_HEAD, *(_cells(entry) for entry in entries(runs, root))]
+    lines = [_HEAD, *(_cells(entry) for entry in entries(runs, root, waiting))]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "".join(_aligned(line, widths) + "\n" for line in lines)
 
@@ -28,7 +34,7 @@ def text(runs: Sequence[Stored], root: Path) -> str:
 def _entry(run: Stored, root: Path) -> dict[str, object]:
     rows = run.rows
     return {
-        "run": str(run.path.relative_to(root)) if run.path != root else run.label,
+        "run": _name(run.path, root),
         "network": run.network.name,
         "data": run.plan.data,
         "seed": run.recipe.seed,
@@ -39,21 +45,33 @@ def _entry(run: Stored, root: Path) -> dict[str, object]:
         "paper": run.claim,
         "parameters": run.network.parameters,
         "seconds": sum(row.seconds for row in rows),
+        "started": True,
         "finished": run.finished,
     }
 
 
+def _not_started(path: Path, name: str, root: Path) -> dict[str, object]:
+    unknown = ("data", "seed", "of_epochs", "test_error", "lowest_test_error", "paper", "parameters")
+    known = {"run": _name(path, root), "network": name, "epochs": 0, "seconds": 0.0}
+    return {**known, **dict.fromkeys(unknown), "started": False, "finished": False}
+
+
+def _name(path: Path, root: Path) -> str:
+    return str(path.relative_to(root)) if path != root else path.resolve().name
+
+
 def _cells(entry: dict[str, object]) -> tuple[str, ...]:
+    started = bool(entry["started"])
     return (
         str(entry["run"]),
         str(entry["network"]),
-        str(entry["data"]),
-        f"{entry['epochs']}/{entry['of_epochs']}",
+        str(entry["data"] or "-"),
+        f"{entry['epochs']}/{entry['of_epochs']}" if started else "-",
         _percent(entry["test_error"]),
         _percent(entry["lowest_test_error"]),
         _percent(entry["paper"]),
         duration(float(str(entry["seconds"]))),
-        "finished" if entry["finished"] else "unfinished",
+        "finished" if entry["finished"] else "unfinished" if started else "not started",
     )
 
 

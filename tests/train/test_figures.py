@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from archdsl.recipe import Recipe
+from archdsl.recipe.records import Cosine, OneCycle, Plateau, Steps, Warmup
 from archdsl.train import stored
 from archdsl.train.answers import Answers
 from archdsl.train.answers import answers as ask
@@ -24,6 +26,7 @@ from archdsl.train.figures.style import png
 from archdsl.train.job import TrainConfig
 from archdsl.train.normalize import Normalization
 from archdsl.train.progress import Row
+from archdsl.train.schedule import Clock, learning_rate, plateau_drops
 from archdsl.train.stored import Stored
 
 Drawn = Callable[[Any], Figure]
@@ -121,16 +124,64 @@ def a_run(name: str, *errors: float, claim: float | None = None) -> Stored:
 def test_the_curves_of_a_run_are_its_errors_in_percent(drawn: Drawn):
     upper, lower = drawn(lambda: curves.one(a_run("net", 0.5, 0.2, 0.25, claim=0.1))).axes
     lines = {str(line.get_label()): line for line in upper.lines}
-    assert list(lines) == ["training", "test, 25.00% at the end (lowest 20.00% in epoch 2)", "test, paper: 10.00%"]
+    assert list(lines) == ["training", "test, 25.00% at the end (best 20.00% in epoch 2)", "test, paper: 10.00%"]
     training, test, paper = lines.values()
     assert np.asarray(training.get_xdata()).tolist() == [1, 2, 3]
     assert np.asarray(training.get_ydata()).tolist() == [25.0, 10.0, 12.5]
     assert np.asarray(test.get_ydata()).tolist() == [50.0, 20.0, 25.0]
     assert list(paper.get_ydata()) == [10.0, 10.0]
     assert (upper.get_ylabel(), lower.get_xlabel()) == ("error (%)", "epoch")
-    assert np.asarray(lower.lines[0].get_ydata()).tolist() == pytest.approx([0.1, 0.05, 0.1 / 3])
     bottom, top = upper.get_ylim()
     assert (bottom, top > 50) == (0, True)
+
+
+@pytest.mark.parametrize(
+    "schedule", [Cosine(), OneCycle(), Steps(at=(1.5,)), Plateau(patience=1, of="test")], ids=lambda s: s.kind
+)
+def test_the_rate_is_drawn_as_it_was_at_each_step(drawn: Drawn, schedule: Any):
+    """30 steps, ten an epoch: stairs of one step, which end with the last; the errors of an epoch are at its end."""
+    recipe = Recipe(schedule=schedule, epochs=3)
+    run = replace(a_run("net", 0.5, 0.2, 0.25), recipe=recipe)
+    line = drawn(lambda: curves.one(run)).axes[1].lines[0]
+    clock = Clock(10, 30, 30)
+    expected: dict[float, float] = {}
+    for step in range(30):
+        drops = plateau_drops(recipe, clock, [0.5, 0.2, 0.25][: step // 10])
+        expected[step / 10] = learning_rate(recipe, clock, step, None, drops)
+    epochs, rates = np.asarray(line.get_xdata()).tolist(), np.asarray(line.get_ydata()).tolist()
+    assert dict(zip(epochs, rates, strict=True)) == pytest.approx(expected | {3.0: expected[2.9]})
+    assert line.get_drawstyle() == "steps-post"
+
+
+def test_of_a_long_run_five_hundred_rates_are_drawn(drawn: Drawn):
+    run = a_run("net", 0.5, 0.2, 0.25)
+    run = replace(run, plan=replace(run.plan, steps=30_000, steps_per_epoch=10_000), recipe=Recipe(schedule=Cosine()))
+    run = replace(run, rows=tuple(replace(row, step=row.epoch * 10_000) for row in run.rows))
+    line = drawn(lambda: curves.one(run)).axes[1].lines[0]
+    rates = np.asarray(line.get_ydata())
+    assert 450 < len(rates) <= 502
+    assert (np.diff(rates) <= 0).all()
+    assert np.abs(np.diff(rates)).max() < 0.01 * rates[0]
+
+
+def test_a_warm_up_that_waits_has_the_rates_of_its_epochs(drawn: Drawn):
+    recipe = Recipe(warmup=Warmup(until_error=0.8, lr=0.01))
+    run = replace(a_run("net", 0.5, 0.2, 0.25), recipe=recipe)
+    line = drawn(lambda: curves.one(run)).axes[1].lines[0]
+    assert np.asarray(line.get_xdata()).tolist() == [0, 1, 2, 3]
+    assert np.asarray(line.get_ydata()).tolist() == pytest.approx([0.1, 0.05, 0.1 / 3, 0.1 / 3])
+
+
+def test_runs_of_one_name_are_told_apart_by_as_much_of_their_paths_as_it_takes(drawn: Drawn):
+    paths = ("x/one/net", "x/two/net", "y/two/net", "y/two/other")
+    runs = [replace(a_run("net", 0.9, 0.1), path=Path(path)) for path in paths]
+    assert stored.labels(runs) == ["one/net", "x/two/net", "y/two/net", "other"]
+    assert stored.labels(runs[:1]) == ["net"]
+    assert stored.labels([runs[0], runs[0]]) == ["net", "net"]
+    (axes,) = drawn(lambda: curves.several(runs)).axes
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()][:2] == ["one/net: 10.00%", "x/two/net: 10.00%"]
 
 
 def test_several_runs_lie_over_each_other(drawn: Drawn):

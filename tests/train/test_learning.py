@@ -5,8 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import signal
 import subprocess
 import sys
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ from rich.console import Console
 from small_networks import AUXILIARY, RESNET20
 from torch import nn
 
+from archdsl.fsio import FileTrouble
 from archdsl.recipe import Recipe
 from archdsl.recipe.records import (
     Adam,
@@ -36,17 +40,20 @@ from archdsl.recipe.records import (
     Rule,
     Sgd,
     SquaredHinge,
+    Warmup,
     Zca,
 )
-from archdsl.train import run
+from archdsl.train import checkpoint, outcome, run
 from archdsl.train.augment import Batch
-from archdsl.train.data import Request, load, shapes
+from archdsl.train.data import Images, Request, load, shapes
+from archdsl.train.device import Hardware, choose
+from archdsl.train.diagnose import first_not_finite
 from archdsl.train.evaluate import scores
-from archdsl.train.job import Job, StepMemory
+from archdsl.train.job import Job, StepMemory, TrainConfig
 from archdsl.train.loss import faded, measure, mixed
 from archdsl.train.normalize import Normalization, fit, through, to_float
 from archdsl.train.optimizer import treatments
-from archdsl.train.progress import Reporter, Row, duration, reporter
+from archdsl.train.progress import Bars, Reporter, Row, duration, reporter
 
 LONGER = Recipe(augment=(), optimizer=Sgd(lr=0.2), epochs=30, batch=32)
 
@@ -118,9 +125,76 @@ def test_micro_batches_give_the_same_gradients(tmp_path: Path, few_images: None)
 
 def test_one_batch_can_be_learnt(tmp_path: Path, few_images: None):
     recipe = LONGER.model_copy(update={"schedule": Constant(), "batch": 16, "optimizer": Adam(lr=0.02)})
-    code, text = go(tmp_path, job(recipe, arguments={"dropout": 0.0}), overfit_batch=True)
-    assert code == 0
+    code, text = go(tmp_path, job(recipe, arguments={"dropout": 0.0}), overfit_batch=True, epochs=300)
     assert float(metrics(tmp_path)[-1]["train_error"]) < 0.1, text
+    assert code == 0, text
+    (steps,) = re.findall(r"the batch was learnt by heart after (\d+) steps; ", text)
+    row = metrics(tmp_path)[int(steps) - 1]
+    assert min(float(row["train_error"]), float(row["test_error"])) == 0
+    assert "few: one batch of 16 images, to be learnt by heart, 10 classes" in text
+    assert "batch error" in text
+    assert "test error" not in text
+
+
+def test_a_batch_that_is_not_learnt_is_a_finding(tmp_path: Path, few_images: None):
+    """With pictures and report, which do not speak of test images either."""
+    recipe = LONGER.model_copy(update={"optimizer": Sgd(lr=1e-9)})
+    code, text = go(tmp_path, job(recipe, claims={"few": 0.1}), overfit_batch=True, epochs=3, report=True)
+    assert code == 1
+    error = f"{float(metrics(tmp_path)[-1]['train_error']):.2%}"
+    said = f"ot learnt: training error {error} after 3 steps; a network that cannot learn one batch cannot learn"
+    assert f"n{said}; {tmp_path}\n" in text
+    assert text.endswith("error: the batch was not learnt in 3 steps; --epochs N gives it N steps\n")
+    report = (tmp_path / "report.md").read_text()
+    assert f"N{said}." in report
+    assert "est error" not in report
+    assert "test image" not in report
+    assert "paper's" not in report
+
+
+@pytest.mark.parametrize(
+    ("options", "note"),
+    [
+        ({"deterministic": True}, "--deterministic: the algorithms of a CPU give the same bits each time as it is"),
+        ({"micro_batch": 32}, "--micro-batch 32: a step has 32 images, taken at once as it is"),
+        ({"sync_batch_norm": True}, "--sync-batch-norm: there is one rank, and nothing to share"),
+    ],
+)
+def test_an_option_that_changes_nothing_is_said(
+    tmp_path: Path, few_images: None, options: dict[str, object], note: str
+):
+    try:
+        assert go(tmp_path / "a", job(), dry_run=True, **options)[1].count(note) == 1
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert note[:16] not in go(tmp_path / "b", job(), dry_run=True, micro_batch=31)[1]
+
+
+def test_the_plan_says_what_will_be_done(tmp_path: Path, few_images: None):
+    recipe = RECIPE.model_copy(update={"validation": 40, "schedule": Cosine(), "warmup": Warmup(iterations=2, lr=0.01)})
+    work = job(recipe, macs=1234, memory=StepMemory(per_image=1 << 20, fixed=1 << 20), claims={"few": 0.05})
+    code, text = go(tmp_path, work)
+    assert code == 0
+    plan = [
+        "tiny: Tiny, 322 parameters, 1,234 multiply-accumulates an image",
+        "data      few: 160 to train, 40 to validate, 50 to test, 10 classes, 3×8×8",
+        "recipe    sgd lr 0.05, cosine, batch 32, 15 steps (3 epochs)",
+        "schedule  cosine, after warmup(iterations=2)",
+        "memory    35 MB predicted for a step of 32 images, in fp32",
+        "device    cpu (1 thread), fp32, channels last, eager",
+        "          fp32: as asked; eager: on the CPU compiling takes longer than it saves in a short run",
+        "paper     5.00% test error",
+        f"run       {tmp_path}",
+    ]
+    assert text.splitlines()[: len(plan)] == plan
+
+
+def test_the_plan_of_a_handful_of_images(tmp_path: Path, few_images: None):
+    memory = StepMemory(per_image=1 << 20, fixed=1 << 20)
+    text = go(tmp_path, job(memory=memory), limit=8, epochs=1)[1]
+    assert "batch 32, 1 step (1 epoch)" in text
+    assert "memory    9 MB predicted for a step of 8 images" in text
+    assert json.loads((tmp_path / "plan.json").read_text())["memory"] == 9 << 20
 
 
 @pytest.mark.parametrize(
@@ -144,8 +218,17 @@ def test_a_dry_run_is_two_steps(tmp_path: Path, few_images: None):
 
 def test_early_stop(tmp_path: Path, few_images: None):
     recipe = RECIPE.model_copy(update={"early_stop": 2, "epochs": 50, "optimizer": Sgd(lr=1e-9), "ema": None})
-    assert go(tmp_path, job(recipe))[0] == 0
-    assert len(metrics(tmp_path)) < 50
+    code, text = go(tmp_path, job(recipe))
+    assert code == 0
+    last = len(metrics(tmp_path))
+    assert last < 50
+    why = f"the test error was lowest in epoch {last - 2}, and `early_stop` is 2"
+    assert f"\nstopped early after epoch {last} of 50: {why}\ntest error " in text
+
+
+def test_a_run_that_is_not_stopped_does_not_say_so(tmp_path: Path, few_images: None):
+    recipe = RECIPE.model_copy(update={"early_stop": 2, "epochs": 3, "optimizer": Sgd(lr=1e-9), "ema": None})
+    assert "stopped early" not in go(tmp_path, job(recipe))[1]
 
 
 def test_a_number_that_is_not_finite_stops_before_the_update(tmp_path: Path, few_images: None):
@@ -159,6 +242,51 @@ def test_a_number_that_is_not_finite_stops_before_the_update(tmp_path: Path, few
     from safetensors.torch import load_file
 
     assert all(weight.isfinite().all() for weight in load_file(weights).values())
+
+
+def test_a_norm_that_overflows_is_told_from_a_gradient_that_is_not_finite():
+    """Each number is finite in float32, the sum of their squares is not."""
+    model = nn.Sequential(OrderedDict(conv=nn.Conv2d(3, 4, 3), flat=nn.Flatten(), linear=nn.Linear(144, 10)))
+    images, labels = torch.rand(4, 3, 8, 8), torch.arange(4)
+    nn.functional.cross_entropy(model(images), labels).backward()
+    conv = model.get_parameter("conv.weight").grad
+    assert conv is not None
+    conv[0, 0, 0, 0] = -3e30
+    where = choose(TrainConfig(precision="fp32"), Hardware(1))
+    said = first_not_finite(model, Batch(images, labels), where, lost=False)
+    overflows = "the norm of the gradients overflows, though each is finite"
+    assert said == f"{overflows}; the largest, 3e+30, is in `conv.weight`"
+    conv[0, 0, 0, 0] = float("inf")
+    assert first_not_finite(model, Batch(images, labels), where, False) == "the gradient of `conv.weight` is not finite"
+
+
+def test_no_checkpoint_is_not_that_of_step_none(tmp_path: Path, few_images: None, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: object) -> None:
+        raise FileTrouble(tmp_path / "step-00000007", "write", "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save", full)
+    code, text = go(tmp_path, job())
+    assert code == 3
+    assert text.count("not saved: ") == 2
+    assert text.endswith("No space left on device; no checkpoint was made yet\n")
+
+
+def test_the_result_is_said_before_pictures_that_cannot_be_drawn(
+    tmp_path: Path, few_images: None, monkeypatch: pytest.MonkeyPatch
+):
+    def full(path: Path, _: bytes) -> None:
+        raise FileTrouble(path, "write", "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(outcome, "write_atomic", full)
+        code, text = go(tmp_path, job(), report=True)
+    assert code == 3
+    *_, result, error = text.splitlines()
+    assert result.startswith("test error ")
+    assert error.startswith(f"error: cannot write {tmp_path / 'curves.png'}: No space left on device; the run itself")
+    assert error.endswith("--resume draws its pictures again")
+    assert go(tmp_path, job(), report=True, resume=True)[0] == 0
+    assert (tmp_path / "report.md").exists()
 
 
 def test_the_layer_is_named(tmp_path: Path, few_images: None):
@@ -222,6 +350,36 @@ def test_the_size_that_goes_in_is_that_of_resize_and_window(tmp_path: Path, few_
     assert code == 0, text
 
 
+@pytest.mark.parametrize(("work", "options", "message"), MISFITS, ids=range(len(MISFITS)))
+def test_a_start_that_is_refused_leaves_nothing_that_was_not_there(
+    tmp_path: Path, few_images: None, work: Job, options: dict[str, object], message: str
+):
+    assert go(tmp_path / "runs" / "net-1", work, **options)[0] == 1
+    assert list(tmp_path.iterdir()) == []
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "notes.txt").write_text("")
+    assert go(mine, work, **options)[0] == 1
+    assert (mine / "notes.txt").exists()
+
+
+def test_a_run_that_was_started_stays_whatever_ends_it(tmp_path: Path, few_images: None):
+    module = AUXILIARY.replace("x = self.conv(x)", "x = self.conv(x) * float('inf')")
+    assert go(tmp_path / "runs" / "a", job(RECIPE, module, "Deep", auxiliary_weights=(0.3,)))[0] == 76
+    assert (tmp_path / "runs" / "a" / "plan.json").exists()
+
+
+def test_a_signal_before_the_plan_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def load(*_: object) -> Images:
+        signal.raise_signal(signal.SIGTERM)
+        return images()
+
+    monkeypatch.setattr(run, "load", load)
+    code, text = go(tmp_path / "runs" / "a", job())
+    assert (code, text) == (75, "stopped by SIGTERM before the first step: there was nothing to save\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_terminal_gets_a_bar_and_the_rows(tmp_path: Path, few_images: None):
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
     run.train(config(tmp_path), job(), console)
@@ -230,6 +388,43 @@ def test_a_terminal_gets_a_bar_and_the_rows(tmp_path: Path, few_images: None):
     assert "epoch   3  loss" in text
     assert "\x1b[" in text
     assert type(reporter(Console(file=io.StringIO()), 1, 1)) is Reporter
+
+
+@pytest.mark.parametrize("width", [20, 50, 80, 120])
+def test_the_bar_is_one_line_on_any_terminal(width: int):
+    console = Console(file=io.StringIO(), force_terminal=True, width=width)
+    bars = reporter(console, 60_000, 128)
+    assert isinstance(bars, Bars)
+    bars.begin(17, 391, 0, 0)
+    bars.began -= 10
+    for done in (0, 391):  # before the first numbers are there, and with all of them
+        if done:
+            bars.step(done, done, 1.2345, 0.4512)
+        lines = console.render_lines(bars.progress.get_renderable(), pad=False)
+        assert len(lines) == 1
+        assert sum(segment.cell_length for segment in lines[0]) <= width
+    text = "".join(segment.text for segment in lines[0]).rstrip()
+    bars.close()
+    assert text.startswith("epoch  17")
+    assert bool(re.search(r"\d+:\d\d left$", text)) == (width > 20)
+    assert ("391/391" in text, "error 45.12%" in text) == (width > 20, width > 20)
+    assert bool(re.search(r" [\d,]+ images/s ", text)) == (width >= 80)
+    assert ("loss 1.2345" in text) == (width >= 80)
+    assert ("━━━━━━" in text) == (width >= 120)
+
+
+def test_plain_lines_have_loss_error_rate_and_time_left():
+    console = Console(file=io.StringIO(), width=50)
+    lines = reporter(console, 100, 32)
+    lines.begin(3, 8, 2, 18)
+    lines.began -= 2
+    for done in range(3, 9):
+        if lines.wants(done):  # as often as four times an epoch
+            lines.step(done, done + 16, 1.2345, 0.4512)
+    assert isinstance(console.file, io.StringIO)
+    first, second = console.file.getvalue().splitlines()
+    assert first == "epoch   3  step 4/8  loss 1.2345  error 45.12%  32 images/s  1:20 left"
+    assert second.startswith("epoch   3  step 6/8")
 
 
 def test_no_color_is_honoured(tmp_path: Path, few_images: None, monkeypatch: pytest.MonkeyPatch):
@@ -290,8 +485,6 @@ def test_rules_multiply_and_the_last_limit_counts():
 
 def test_the_mean_of_passes_is_a_mean_of_probabilities():
     from archdsl.recipe.records import MeanOf
-    from archdsl.train.device import Hardware, choose
-    from archdsl.train.job import TrainConfig
 
     device = choose(TrainConfig(precision="fp32"), Hardware(1))
     model = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(192, 10))

@@ -6,18 +6,26 @@ import csv
 import json
 import shutil
 import struct
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from harness import images
 from PIL import Image
 from pretended_cuda import blind
+from pydantic import ValidationError
 
 from archdsl import commands, run_commands, training
 from archdsl.inputs import Misuse
-from archdsl.train import device, folder, run
+from archdsl.recipe import Recipe
+from archdsl.train import device, run, stored
 from archdsl.train.job import Job, TrainConfig
+from archdsl.train.progress import Row
+from archdsl.train.refused import refusal
+from archdsl.train.report import report
+from archdsl.train.stored import Stored
 
 SPEC = """
 network Net(classes = 10) {
@@ -113,11 +121,12 @@ def test_a_run_says_what_was_asked_of_its_file(tmp_path: Path) -> None:
 
 
 def test_the_files_that_a_spec_imports_go_with_its_run(tmp_path: Path, capsys: Captured) -> None:
-    found, request = asked(tmp_path), commands.request(None, None, None)
-    assert found.sources == {"net.arch": IMPORTING, "parts/block.arch": UNIT}
-    folder.open_(tmp_path / "run", found, found.recipe, TrainConfig())
+    request, spec = commands.request(None, None, None), tmp_path / "net.arch"
+    assert asked(tmp_path).sources == {"net.arch": IMPORTING, "parts/block.arch": UNIT}
+    options = {"out": str(tmp_path / "run"), "dry_run": True, "threads": 1, "precision": "fp32"}
+    assert commands.train(str(spec), request, options, None, []) == 0
     copy = tmp_path / "run" / "sources" / "net.arch"
-    codes = [commands.lint([str(path)], request, "text") for path in (tmp_path / "net.arch", copy)]
+    codes = [commands.lint([str(path)], request, "text") for path in (spec, copy)]
     assert codes[0] == codes[1]
     assert "N204" not in capsys.readouterr().err
 
@@ -229,6 +238,25 @@ def test_runs_are_listed(finished: Path, capsys: Captured) -> None:
     assert "finished" in out
 
 
+def test_a_run_that_was_not_started_is_listed_among_the_others(
+    finished: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    shutil.copytree(finished, tmp_path / "b")
+    for name in "ac":
+        (tmp_path / name).mkdir()
+        for file in ("network.json", "config.json"):
+            shutil.copy(finished / file, tmp_path / name)
+    assert run_commands.runs(str(tmp_path), "text") == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert [line.split()[0] for line in out.splitlines()[1:]] == ["a", "b", "c"]
+    assert [line.endswith("  not started") for line in out.splitlines()[1:]] == [True, False, True]
+    assert run_commands.runs(str(tmp_path), "json") == 0
+    entries = json.loads(capsys.readouterr().out)
+    assert [entry["started"] for entry in entries] == [False, True, False]
+    assert {frozenset(entry) for entry in entries} == {frozenset(entries[1])}
+
+
 def test_a_folder_without_a_run_is_said(tmp_path: Path, capsys: Captured) -> None:
     assert run_commands.plot([str(tmp_path)], str(tmp_path / "a.png")) == 3
     assert "holds no run" in capsys.readouterr().err
@@ -252,16 +280,95 @@ def test_tensorboard_has_the_errors_of_each_epoch(finished: Path) -> None:
         ({"unofficial": True}, "--unofficial is for sets with published checksums: shapes has none"),
         ({"data": "folder", "unofficial": True}, "--unofficial is for sets with published checksums: folder has none"),
         ({"workers": 2}, "--workers is for --data folder: shapes lies in memory"),
-        ({"download": True}, "--download needs the folder that the files go to: --data-dir"),
+        ({"data": "mnist", "download": True}, "--download needs the folder that the files go to: --data-dir"),
         ({"worker_timeout": 9.0}, "--worker-timeout is for the workers of --data folder, and there are none"),
         ({"data": "folder", "workers": 0, "worker_timeout": 9.0}, "--worker-timeout is for the workers"),
         ({"timeout": 9.0}, "--timeout is for several ranks, such as torchrun starts, and there is one"),
         ({"resume": True}, "--resume needs the run folder: --out"),
-        ({"epochs": 0}, "--epochs: "),
         ({"data": "folder", "data_dir": "a\udce9"}, "--data-dir: expected a path in UTF-8, found a\\u{dce9}"),
+        ({"download": True, "data_dir": "d"}, "--data shapes needs no files: there is nothing to --download"),
+        ({"data": "digits", "download": True}, "--data digits needs no files: there is nothing to --download"),
+        ({"dry_run": True, "overfit_batch": True}, "--dry-run and --overfit-batch are two different tries"),
+        ({"dry_run": True, "epochs": 7}, "--dry-run is two steps: --epochs is for a whole run"),
+        ({"dry_run": True, "limit": 100}, "--dry-run takes the images of two batches: --limit is for"),
+        ({"overfit_batch": True, "limit": 9}, "--overfit-batch takes one batch: not --limit N but --set batch=N"),
     ],
 )
 def test_flags_that_would_be_passed_over_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(Misuse) as caught:
         training.config(options)
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 0}, "--epochs takes a whole number from 1 to 100,000, not 0"),
+        ({"limit": -3}, "--limit takes a whole number from 1 to 1,000,000,000, not -3"),
+        ({"micro_batch": 0}, "--micro-batch takes a whole number from 1 to 1,000,000,000, not 0"),
+        ({"keep": 1}, "--keep takes a whole number from 2 to 1,000, not 1"),
+        ({"threads": 9999}, "--threads takes a whole number from 1 to 1,024, not 9,999"),
+        (
+            {"data": "folder", "worker_timeout": 0.0},
+            "--worker-timeout takes a number above 0 and up to 86,400, not 0",
+        ),
+        (
+            {"data": "folder", "worker_timeout": float("nan")},
+            "--worker-timeout takes a number above 0 and up to 86,400, not nan",
+        ),
+        ({"precision": "fp8"}, "--precision takes auto, fp32, bf16 or fp16, not 'fp8'"),
+        ({"device": "gpu"}, "--device takes auto, cpu or cuda, not 'gpu'"),
+        ({"device": "tpu"}, "--device takes auto, cpu or cuda, not 'tpu'"),
+        ({"changes": ("x" * 1001,)}, "--set takes at most 1,000 characters, not 1,001"),
+    ],
+)
+def test_a_value_out_of_range_is_said_with_the_range(options: dict[str, object], message: str) -> None:
+    with pytest.raises(Misuse) as caught:
+        training.config(options)
+    assert str(caught.value).startswith(message)
+
+
+def test_no_option_shows_the_words_of_a_library() -> None:
+    """Whatever an option takes, it is told what does not fit: a text of another kind, and no number that there is."""
+    for name in TrainConfig.model_fields:
+        for wrong in (object(), float("inf"), -1, "\0"):
+            try:
+                TrainConfig.model_validate({name: wrong})
+            except ValidationError as error:
+                said = refusal(TrainConfig, error)
+                assert said.startswith("--"), said
+                assert "nput should" not in said, said
+
+
+def test_eval_says_which_options_do_not_go_together(finished: Path) -> None:
+    with pytest.raises(Misuse, match="--data shapes needs no files: --data-dir is for the other sets"):
+        run_commands.evaluate(str(finished), "newest", {"data_dir": "d"}, "text")
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_the_report_says_which_images_chose_the_best_epoch_and_the_end(held: bool) -> None:
+    errors = [(0.5, 0.4), (0.3, 0.45), (0.35, 0.38), (0.36, 0.47)]  # of validation, of the test
+    rows = tuple(
+        Row(n, 7 * n, 0.1, 1.0, 0.2, mine if held else None, 1.0, test, 2.0) for n, (mine, test) in enumerate(errors, 1)
+    )
+    network = stored.Network("net", "Net")
+    plan = stored.Plan("shapes", ("a", "b"), (3, 32, 32), 0, 100, 40 * held, 50, 70, 7, "cpu", "fp32", 1)
+    recipe = Recipe(early_stop=2 if held else 1, validation=40 * held)
+    run = Stored(Path("runs/net"), network, plan, recipe, TrainConfig(), rows)
+    text = report(run, np.array([[25, 0], [3, 22]]), [{"after_step": 0}])
+    which, best, error = ("validation", 2, "45.00%") if held else ("test", 3, "38.00%")
+    assert (
+        f"It stopped early after epoch 4 of 10: the {which} error was lowest in epoch {best}, and `early_stop`" in text
+    )
+    assert f"| test error of the best epoch, {best}: the {which} images chose it | {error} |" in text
+    assert ("| validation error | 36.00% |" in text) == held
+    assert "| training error, of augmented images, as met while learning | 20.00% |" in text
+    assert (run.best or rows[0]).epoch == best
+
+
+def test_one_of_a_thing_is_not_several(finished: Path) -> None:
+    run = stored.load(finished)
+    one = replace(run, rows=(replace(run.rows[0], step=1),), recipe=run.recipe.model_copy(update={"augment": ()}))
+    text = report(one, np.diag([5] * 10), [{"after_step": 0}])
+    assert "after 1 epoch (1 step), seed 0" in text
+    assert "| training error, as met while learning |" in text

@@ -113,7 +113,7 @@ def test_what_cannot_be_planned_is_refused(given: Sequence[object], words: str) 
         (("--out", "OUT", "--set", "optimizer.rl=1"), 2, "did you mean `lr`?"),
         (("--out", "OUT", "--set", "optimizer.lr=0.1,fast"), 2, "--set optimizer.lr"),
         (("--out", "OUT", "--epoch", "3"), 2, "No such option: --epoch"),
-        (("--out", "OUT", "--epochs", "0"), 2, "--epochs: Input should be greater than or equal to 1"),
+        (("--out", "OUT", "--epochs", "0"), 2, "--epochs takes a whole number from 1 to 100,000, not 0"),
         (("--out", "OUT", "--variant", "wide_net"), 2, "a sweep takes --variants"),
         (("--out", "OUT", "--resume"), 2, "goes on by itself"),
         (("--out", "OUT", "--task", "0"), 2, "give its folder"),

@@ -12,12 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from archdsl.train import verdict
 from archdsl.train.figures.style import COLOURS, GREY, drawing, png
 from archdsl.train.progress import Row
-from archdsl.train.stored import Stored
+from archdsl.train.schedule import Clock, learning_rate, plateau_drops, watched_errors
+from archdsl.train.stored import Stored, labels
 
 _DASHED, _DOTTED = (0, (4, 2)), (0, (1, 1.5))
 _FEW = 15  # epochs up to which each is marked by a dot
+_STEPS = 500  # whose rates are drawn at most
 _MARKS = ("o", "s", "^", "D", "v")
 
 
@@ -27,9 +30,9 @@ def one(run: Stored) -> bytes:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
         _errors(upper, run, COLOURS[1], COLOURS[0])
         _claim(upper, run)
-        upper.set_title(f"{run.network.title} on {run.plan.data}")
+        upper.set_title(run.title)
         upper.legend(loc="best")
-        _learning_rate(lower, run.rows)
+        _learning_rate(lower, run)
         _finish([upper], [run])
         lower.set_xlabel("epoch")
         figure.align_ylabels()
@@ -40,7 +43,9 @@ def several(runs: Sequence[Stored]) -> bytes:
     """Errors of several runs over each other, a colour for each; more than seven differ by their marks, too."""
     with drawing(7.2, 4.6) as figure:
         axes = figure.subplots()
-        handles = [_one_of_many(axes, run, number) for number, run in enumerate(runs)]
+        handles = [
+            _one_of_many(axes, run, label, n) for n, (run, label) in enumerate(zip(runs, labels(runs), strict=True))
+        ]
         dashed = Line2D([], [], color=GREY, linestyle=_DASHED, label="training")
         solid = Line2D([], [], color=GREY, label="test")
         axes.legend(handles=[*handles, dashed, solid], loc="best")
@@ -61,31 +66,49 @@ def _errors(axes: Axes, run: Stored, training: str, test: str) -> None:
 
 
 def _result(run: Stored) -> str:
-    last, best = run.rows[-1], min(run.rows, key=lambda row: row.test_error)
-    lowest = "" if best is last else f" (lowest {best.test_error:.2%} in epoch {best.epoch})"
-    return f"test, {last.test_error:.2%} at the end{lowest}"
+    last = run.rows[-1]
+    best = "" if verdict.best(run.rows) is last else f" ({verdict.named_best(run.rows)})"
+    return f"{run.judged}, {last.test_error:.2%} at the end{best}"
 
 
 def _claim(axes: Axes, run: Stored) -> None:
-    if run.claim is not None:
+    if run.claim is not None and not run.config.overfit_batch:
         axes.axhline(run.claim * 100, color=GREY, linestyle=_DOTTED, label=f"test, paper: {run.claim:.2%}")
 
 
-def _learning_rate(axes: Axes, rows: Sequence[Row]) -> None:
-    axes.step([row.epoch for row in rows], [row.lr for row in rows], where="mid", color=GREY, linewidth=1.2)
+def _learning_rate(axes: Axes, run: Stored) -> None:
+    epochs, rates = _rates(run)
+    axes.step(epochs, rates, where="post", color=GREY, linewidth=1.2)
     axes.set_ylabel("learning rate")
     axes.set_ylim(bottom=0)
     axes.grid(visible=True)
 
 
-def _one_of_many(axes: Axes, run: Stored, number: int) -> Line2D:
+def _rates(run: Stored) -> tuple[list[float], list[float]]:
+    """The rate of each step, or of `_STEPS` of them, by the epochs before it; the errors of epoch 1 are drawn at 1.
+
+    When a warm-up that waits for an error was over is not in the metrics: of it there is one rate an epoch.
+    """
+    rows, by_epoch = run.rows, run.plan.steps_per_epoch
+    if run.recipe.warmup is not None and run.recipe.warmup.until_error is not None:
+        return [0.0, *(float(row.epoch) for row in rows)], [rows[0].lr, *(row.lr for row in rows[1:]), rows[-1].lr]
+    end = rows[-1].step
+    clock = Clock(by_epoch, run.plan.steps, run.recipe.length(by_epoch))
+    watched = watched_errors(run.recipe, rows)
+    drops = [plateau_drops(run.recipe, clock, watched[:epoch]) for epoch in range(len(rows) + 1)]
+    steps = [*range(0, end, -(-end // _STEPS)), end - 1]
+    rates = [learning_rate(run.recipe, clock, step, None, drops[step // by_epoch]) for step in steps]
+    return [*(step / by_epoch for step in steps), end / by_epoch], [*rates, rates[-1]]
+
+
+def _one_of_many(axes: Axes, run: Stored, name: str, number: int) -> Line2D:
     colour, mark = COLOURS[number % len(COLOURS)], _MARKS[number // len(COLOURS) % len(_MARKS)]
     epochs = [row.epoch for row in run.rows]
     every = max(len(epochs) // 8, 1)
     marked = number >= len(COLOURS) or len(epochs) < 2
     marks: dict[str, Any] = {"marker": mark, "markersize": 3.5, "markevery": every} if marked else {}
     axes.plot(epochs, _percent(run.rows, "train_error"), color=colour, linestyle=_DASHED, linewidth=1.0, **marks)
-    label = f"{run.label}: {run.rows[-1].test_error:.2%}"
+    label = f"{name}: {run.rows[-1].test_error:.2%}"
     return axes.plot(epochs, _percent(run.rows, "test_error"), color=colour, label=label, **marks)[0]
 
 

@@ -141,6 +141,8 @@ def _warning(asked: str, cuda: bool, hardware: Hardware) -> str:
 def _engine(asked: str, cuda: bool, hardware: Hardware) -> tuple[str, str]:
     if asked == "compile" and not hardware.compiler:
         return "eager", "compile was asked for, but there is no C++ compiler"
+    if asked == "graph" and not cuda:
+        return "eager", "graph was asked for, but there is no CUDA device"
     if asked != "auto":
         return asked, "as asked"
     if not cuda:

@@ -40,6 +40,18 @@ def watched(device: torch.device, batch: int, memory: StepMemory | None) -> Gene
         raise OutOfMemory(said(free, batch, memory)) from None
 
 
+@contextmanager
+def reading(data: str) -> Generator[None]:
+    """Say that memory ran out while a data set was read: no smaller batch would help."""
+    free = min(_limits())
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemory(f"out of memory while {data} was read: {_size(free)} were free") from None
+
+
 def said(free: int, batch: int, memory: StepMemory | None) -> str:
     """What was wanted, what there is, and the batch that would fit."""
     there = f"out of memory: {_size(free)} were free"

@@ -124,7 +124,8 @@ def images_for(config: TrainConfig, job: Job, console: Console) -> Images:
     recipe = job.recipe
     if config.download and config.data_dir is not None:
         fetch_set(config.data, config.data_dir, lambda text: _say(console, text))
-    images = load(config.data, request(config, job))
+    with memory.reading(config.data):
+        images = load(config.data, request(config, job))
     if config.overfit_batch:
         batch = images.train.part(0, recipe.batch)
         images = replace(images, train=batch, test=batch, epochs=_OVERFIT_STEPS)

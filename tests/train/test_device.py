@@ -10,6 +10,7 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -42,6 +43,7 @@ CHOICES = [
     (MODERN, {"precision": "fp32", "engine": "compile"}, "cpu", torch.float32, "compile"),
     (PLAIN, {"precision": "bf16"}, "cpu", torch.bfloat16, "eager"),
     (PLAIN, {"engine": "compile"}, "cpu", torch.float32, "eager"),
+    (MODERN, {"engine": "graph", "precision": "fp32"}, "cpu", torch.float32, "eager"),
     (AMPERE, {}, "cuda", torch.bfloat16, "compile"),
     (AMPERE, {"device": "cpu"}, "cpu", torch.float32, "eager"),
     (AMPERE, {"engine": "eager", "precision": "fp16"}, "cuda", torch.float16, "eager"),
@@ -334,6 +336,7 @@ def test_a_rank_takes_the_gpu_of_its_number_and_speaks_over_nccl(monkeypatch: py
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "set_device", told.append)
     monkeypatch.setattr(distributed, "rendezvous", lambda *_, **__: iter([("store", 1, 2)]))
+    monkeypatch.setattr(distributed.meeting, "met", lambda launch, *_: launch)
 
     def refuse(backend: str, **_: object) -> None:
         told.append(backend)
@@ -358,6 +361,7 @@ def test_what_nccl_waits_for_is_given_up_where_a_rank_is_lost(
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
     monkeypatch.setattr(distributed, "rendezvous", lambda *_, **__: iter([("store", 1, 2)]))
+    monkeypatch.setattr(distributed.meeting, "met", lambda launch, *_: launch)
     nccl = SimpleNamespace(abort=lambda: done.append("abort"))
     world = SimpleNamespace(_get_backend=lambda where: nccl if where.type == "cuda" else None)
     monkeypatch.setattr(distributed.dist, "group", SimpleNamespace(WORLD=world))
@@ -378,3 +382,14 @@ def test_threads_wait_for_a_moment_before_they_sleep(given: dict[str, str], spin
     code = "import os, sys, archdsl.train; print('torch' in sys.modules, os.environ.get('GOMP_SPINCOUNT'))"
     done = subprocess.run([sys.executable, "-c", code], env=clean | given, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", str(spins)]
+
+
+def test_a_data_set_that_does_not_fit_into_memory_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for error in (MemoryError(), RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried")):
+        monkeypatch.setattr(run, "load", Mock(side_effect=error))
+        code, text = go(tmp_path / "a", job())
+        assert code == 4
+        assert text.startswith("error: out of memory while shapes was read: ")
+    monkeypatch.setattr(run, "load", Mock(side_effect=RuntimeError("of another kind")))
+    with pytest.raises(RuntimeError, match="of another kind"):
+        go(tmp_path / "a", job())

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from archdsl.recipe import Recipe
 from archdsl.recipe.records import Sgd
 from archdsl.train import chance
 from archdsl.train.augment import Batch
@@ -29,6 +30,7 @@ Note = Callable[[str], None]
 Recorder = Callable[[Callable[[], None]], Callable[[], None]]
 """Takes work down without doing it; what comes back does it, again and again."""
 
+_DROPOUT = "the rates of dropout change in the course of the run"
 WARM_UP = 3  # steps before the recording: libraries set themselves up in them
 
 
@@ -62,7 +64,7 @@ def obstacle(stepper: Stepper, team: Team) -> str:
     if isinstance(sgd, Sgd) and sgd.momentum_to is not None:
         return "the momentum changes from step to step"
     if stepper.recipe.dropout:
-        return "the rates of dropout change in the course of the run"
+        return _DROPOUT
     return ""
 
 
@@ -242,9 +244,14 @@ def _is_of_the_compiler(error: RuntimeError) -> bool:
     return isinstance(error, TorchDynamoException)
 
 
-def forward(model: nn.Module, device: Device, note: Note) -> Callable[[Tensor], Any]:
+def forward(model: nn.Module, recipe: Recipe, device: Device, note: Note) -> Callable[[Tensor], Any]:
     """The network as the device's engine calls it in training."""
-    return Compiled(model, note) if device.engine == "compile" else model
+    if device.engine != "compile":
+        return model
+    if recipe.dropout:  # each rate would be compiled, and after eight torch goes on eagerly in silence
+        note(f"engine compile: {_DROPOUT}; going on eagerly")
+        return model
+    return Compiled(model, note)
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -46,7 +46,7 @@ class Trainer:
         self.plan, self.reporter, self.flag = plan, reporter, flag
         self.recipe, self.device, self.clock = plan.recipe, plan.device, plan.clock
         self.stepper = Stepper(plan, model, team)
-        self.stepper.forward = engine.forward(self.stepper.shared, self.device, reporter.note)
+        self.stepper.forward = engine.forward(self.stepper.shared, self.recipe, self.device, reporter.note)
         self.run_step = engine.engine(self.stepper, team, reporter.note)
         self.model = self.stepper.model
         self.train_split, self.validation, self.test = self._splits()

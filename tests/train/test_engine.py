@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import time
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import torch
 from harness import few, go, images, job
 from pretended_cuda import Pretended, Unread, blind, cuda
 from small_networks import AUXILIARY, DIVIDING, READING, SKIPPING
-from torch import Tensor
+from torch import Tensor, nn
 
 from archdsl.recipe import Recipe
 from archdsl.recipe.records import (
@@ -32,6 +33,7 @@ from archdsl.recipe.records import (
     Optimizer,
     PadCrop,
     PcaColour,
+    Phase,
     ResizedCrop,
     RmsProp,
     Sgd,
@@ -278,6 +280,19 @@ def test_step_and_layer_of_a_number_that_is_not_finite_are_told_as_on_a_cpu(
         assert code == 76
         told.add(text.splitlines()[-1])
     assert told == {"error: step 5: the output of `conv` (Conv2d) is not finite; no checkpoint was made yet"}
+
+
+def test_rates_of_dropout_that_change_are_not_compiled(monkeypatch: pytest.MonkeyPatch):
+    """torch would compile each, and go on eagerly after eight, and say nothing."""
+    monkeypatch.setattr(torch, "compile", lambda model, **_: model)
+    told: list[str] = []
+    network, compiled = nn.Linear(2, 2), replace(CPU, engine="compile")
+    phases = Recipe(dropout=(Phase(times=0.0, to=1.0, end=1.0, by="fraction"),))
+    assert engine.forward(network, phases, compiled, told.append) is network
+    assert told == ["engine compile: the rates of dropout change in the course of the run; going on eagerly"]
+    assert isinstance(engine.forward(network, Recipe(), compiled, told.append), engine.Compiled)
+    assert engine.forward(network, Recipe(), CPU, told.append) is network
+    assert len(told) == 1
 
 
 def test_nothing_in_a_step_makes_the_host_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,7 +76,7 @@ class Bare:
     def __init__(self, trainer: Paced) -> None:
         self.trainer, self.device, self.recipe = trainer, trainer.device, trainer.recipe
         self.model = copy.deepcopy(trainer.model).train()
-        self.forward = engine.forward(self.model, self.device, trainer.reporter.note)
+        self.forward = engine.forward(self.model, self.recipe, self.device, trainer.reporter.note)
         self.optimizer = Optimizer(self.model, self.recipe, trainer.clock).inner
         self.scaler = torch.amp.GradScaler(self.device.device.type, enabled=self.device.scales_loss)
         self.batches = self._batches()

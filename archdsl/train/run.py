@@ -257,6 +257,8 @@ def _newest(out: Path, known: Identity, note: Callable[[str], None]) -> str:
 
 def _finished(step: int, out: Path) -> Stored | None:
     """The run, where it came to its end at this step."""
+    if not (stored.is_run(out) and stored.started(out)):
+        return None
     done = stored.load(out)
     return done if done.finished and done.rows[-1].step == step else None
 

@@ -80,7 +80,8 @@ network Teacher(classes = 10) {
     output: [classes] = wide_ -> group(wide, 2, 128, stride=2) -> bn -> relu -> global_avg_pool -> linear(classes)
 }
 recipe plainly {
-    augment = []
+    augment    = []
+    iterations = 2
 }
 recipe taught {
     teacher        = Teacher()
@@ -93,7 +94,7 @@ recipe taught {
 def test_the_estimate_counts_a_teacher_that_answers(ask: Ask, tmp_path: Path):
     path = tmp_path / "taught.arch"
     path.write_text(TAUGHT)
-    hold(ask, tmp_path, "taught", 100, path=str(path), recipe="taught")
+    hold(ask, tmp_path, "taught", 60, path=str(path), recipe="taught")
 
 
 def rung(ask: Ask, tmp_path: Path, room: int) -> int:

@@ -15,6 +15,10 @@ from archdsl.train.trouble import Stopped
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
+class _AtOnce(BaseException):
+    """Not an `Exception`: a library that puts those into words of its own would make it one of its errors."""
+
+
 class Flag:
     """The signal that asked for the end, once one has.
 
@@ -38,7 +42,7 @@ class Flag:
         self.number = number
         if self.at_once:
             self.at_once = False
-            raise Stopped(f"stopped by {self.name} before the first step: there was nothing to save")
+            raise _AtOnce(f"stopped by {self.name} before the first step: there was nothing to save")
 
     def agreed(self, largest: Callable[[int], int]) -> bool:
         """Whether a signal has come to any rank: `largest` of all ranks' numbers.
@@ -86,6 +90,8 @@ def watched() -> Generator[Flag]:
     hook, sys.unraisablehook = sys.unraisablehook, _quiet
     try:
         yield flag
+    except _AtOnce as stop:
+        raise Stopped(str(stop)) from None
     finally:
         sys.unraisablehook = hook
         for number, handler in before:
@@ -94,5 +100,5 @@ def watched() -> Generator[Flag]:
 
 def _quiet(trouble: sys.UnraisableHookArgs) -> None:
     """Nothing is said where a signal came while an object was cleared away; the flag is up."""
-    if not isinstance(trouble.exc_value, Stopped):
+    if not isinstance(trouble.exc_value, _AtOnce):
         sys.__unraisablehook__(trouble)

@@ -21,7 +21,7 @@ from small_networks import AUXILIARY, TINY
 from archdsl.fsio import FileTrouble, lock
 from archdsl.recipe import Recipe
 from archdsl.recipe.records import AdamW, Constant, CrossEntropy, MeanOf, PadCrop, Rule, Sgd, Warmup
-from archdsl.train import checkpoint, loop, run
+from archdsl.train import checkpoint, loop, run, saving
 from archdsl.train.augment import Batch
 
 STEPS = 21  # 7 a epoch, 3 epochs
@@ -215,6 +215,29 @@ def forget(out: Path, setting: str) -> None:
     recipe = json.loads((out / "recipe.json").read_text())
     del recipe[setting]
     (out / "recipe.json").write_text(json.dumps(recipe))
+
+
+def test_a_signal_while_weights_are_put_back_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """torch makes an error of its own of what is raised while it copies a weight."""
+    with monkeypatch.context() as patch:
+        signal_after(patch, 5)
+        go(tmp_path, job())
+    put_back, copy = saving.restore, torch.Tensor.copy_
+
+    def interrupted(self: torch.Tensor, *given: object) -> torch.Tensor:
+        signal.raise_signal(signal.SIGTERM)
+        return copy(self, *given)  # type: ignore[arg-type]
+
+    def restore(*given: object) -> object:
+        monkeypatch.setattr(torch.Tensor, "copy_", interrupted)
+        return put_back(*given)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(saving, "restore", restore)
+        code, text = go(tmp_path, job(), resume=True)
+    monkeypatch.undo()
+    assert code == 75, text
+    assert text.splitlines()[-1] == "stopped by SIGTERM before the first step: there was nothing to save"
 
 
 def test_another_thread_count_is_said_aloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -204,14 +204,13 @@ def _memory(network: CheckedNetwork, recipe: Recipe, teacher: Teacher | None = N
     """
     memory, optimizer = network.cost.memory, recipe.optimizer
     try:
-        per_image = step(network.graph)
+        asked, taught = _answering(teacher) if teacher else (0, 0)
+        per_image = step(network.graph) + asked
     except TooManyLayers:
         return None
     plain = optimizer.kind == "sgd" and not optimizer.momentum
     state = memory.state("sgd_plain" if plain else optimizer.kind) + (memory.weights if recipe.ema else 0)
     layers = total(network.graph, "layers", 0, lambda _: 1)
-    asked, taught = _answering(teacher) if teacher else (0, 0)
-    per_image += asked
     return StepMemory(
         per_image=per_image + per_image // 50,  # what is measured differs by a hundredth from run to run
         fixed=memory.weights + memory.gradients + memory.kept.per_batch + state + _SMALL + layers * _LAYER + taught,
@@ -221,7 +220,7 @@ def _memory(network: CheckedNetwork, recipe: Recipe, teacher: Teacher | None = N
 
 
 def _answering(teacher: Teacher) -> tuple[int, int]:
-    """What a teacher holds of each image while it answers, and its weights."""
+    """What a teacher holds of each image while it answers, and its weights. Raises `TooManyLayers`."""
     from archdsl.analyses.memory import memory
 
     graph = teacher.network.graph

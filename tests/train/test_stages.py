@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from archdsl import pipeline, training
+from archdsl.analyses.layers import TooManyLayers
 from archdsl.inputs import Misuse
 from archdsl.pipeline import Request
 from archdsl.recipe import Recipe
@@ -259,3 +260,12 @@ def test_plateaus_phases_and_colours_come_back(tmp_path: Path, monkeypatch: pyte
         assert go(tmp_path / "parts", plain_job(recipe), report=False)[0] == 75
     assert go(tmp_path / "parts", plain_job(recipe), resume=True, report=False)[0] == 0
     assert digest(tmp_path / "parts") == digest(tmp_path / "whole")
+
+
+def test_the_memory_of_a_teacher_of_too_many_layers_is_not_predicted(monkeypatch: pytest.MonkeyPatch):
+    def refuse(_graph: object) -> int:
+        raise TooManyLayers
+
+    assert staged().memory is not None
+    monkeypatch.setattr(training, "answer", refuse)
+    assert staged().memory is None
